@@ -1,0 +1,135 @@
+"""The policy: every choice that the rules leave to the people who run the sync.
+
+One frozen object, made of plain values, so that it can be stored with a plan and shown in the
+Launchpad. Its fields' metadata is their only documentation; the UI and the README take it from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import date
+from typing import Any, Literal, get_args
+
+from bounce_sync.tables import HELD, REASON_LENGTH, STATUSES
+
+Confirm = Literal["held", "held_with_hard_bounce"]
+ForeignFlags = Literal["adopt", "leave"]
+
+CARRY_DAYS = 60
+"""A quarantined or rejected key is staged again for at most this many days."""
+
+
+class PolicyError(ValueError):
+    """A policy that can't be followed; the message lists everything that is wrong with it."""
+
+
+def _setting(default: Any, description: str) -> Any:
+    return field(default=default, metadata={"description": description})
+
+
+@dataclass(frozen=True)
+class SyncPolicy:
+    """What confirms a bounce, what clears a flag, and how much may change in one run."""
+
+    confirm: Confirm = _setting(
+        "held",
+        "held: Held plus any bounce confirms. held_with_hard_bounce: the evidence must include a "
+        "Hard bounce, as the classic Automation Studio query does.",
+    )
+    evidence_days: int = _setting(
+        15, "A bounce on the partition's day or the evidence_days - 1 days before it confirms (1-31)."
+    )
+    evidence_from: str = _setting(
+        "", "First day of evidence (YYYY-MM-DD) for a catch-up run; empty: evidence_days back."
+    )
+    reason_length: int = _setting(
+        REASON_LENGTH, f"BounceReason is cut to this many characters (1-{REASON_LENGTH})."
+    )
+    clear_statuses: tuple[str, ...] = _setting(
+        ("Active", "Bounced"), "SFMC statuses that clear a flag."
+    )
+    match_field: str = _setting(
+        "Id",
+        "What SubscriberKey is matched on: Id, Email, or the API name of a field on both objects.",
+    )
+    require_same_email: bool = _setting(
+        True, "Flag only where the CRM still has the address that bounced."
+    )
+    foreign_flags: ForeignFlags = _setting(
+        "adopt",
+        "Flags that the ledger doesn't know: adopt judges them like our own, leave never clears or "
+        "refreshes them.",
+    )
+    max_sets: int = _setting(5_000, "More sets than this stop the run before any write.")
+    max_clears: int = _setting(5_000, "More clears than this stop the run before any write.")
+    max_domain_spike: float = _setting(
+        10.0,
+        "A mail domain with more sets than this many times its median day is quarantined.",
+    )
+    min_domain_spike: int = _setting(50, "Below this many sets a mail domain is never quarantined.")
+    max_address_mismatch: float = _setting(
+        0.5, "A greater share of differing addresses stops the run: wrong org or masked sandbox."
+    )
+    min_addresses_compared: int = _setting(
+        100, "Below this many compared addresses the share isn't judged."
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "clear_statuses", tuple(self.clear_statuses))
+        wrong = [message for holds, message in self._demands() if not holds]
+        if wrong:
+            raise PolicyError("The policy can't be followed: " + "; ".join(wrong) + ".")
+
+    def _demands(self) -> list[tuple[bool, str]]:
+        clearable = [status for status in STATUSES if status != HELD]
+        return [
+            (self.confirm in get_args(Confirm), f"confirm is one of {', '.join(get_args(Confirm))}"),
+            (1 <= self.evidence_days <= 31, "evidence_days is 1 to 31"),
+            (_is_day(self.evidence_from), "evidence_from is empty or a day like 2026-01-31"),
+            (1 <= self.reason_length <= REASON_LENGTH, f"reason_length is 1 to {REASON_LENGTH}"),
+            (
+                set(self.clear_statuses) <= set(clearable),
+                f"clear_statuses are of {', '.join(clearable)}",
+            ),
+            (bool(self.match_field), "match_field names a field"),
+            (
+                self.foreign_flags in get_args(ForeignFlags),
+                f"foreign_flags is one of {', '.join(get_args(ForeignFlags))}",
+            ),
+            (self.max_sets >= 0 and self.max_clears >= 0, "max_sets and max_clears aren't negative"),
+            (self.max_domain_spike > 0, "max_domain_spike is above 0"),
+            (self.min_domain_spike >= 0, "min_domain_spike isn't negative"),
+            (0 <= self.max_address_mismatch <= 1, "max_address_mismatch is 0 to 1"),
+            (self.min_addresses_compared >= 1, "min_addresses_compared is at least 1"),
+        ]
+
+    def stored(self) -> dict[str, Any]:
+        """Plain values, as they are kept with a plan."""
+        return {**asdict(self), "clear_statuses": list(self.clear_statuses)}
+
+    @classmethod
+    def restore(cls, stored: dict[str, Any]) -> SyncPolicy:
+        """The policy that `stored` came from. Raises `PolicyError` for a setting it doesn't know."""
+        known = {each.name for each in fields(cls)}
+        if unknown := sorted(set(stored) - known):
+            raise PolicyError(f"The stored policy has unknown settings: {', '.join(unknown)}.")
+        return cls(**stored)
+
+    def tightened_by(self, other: SyncPolicy) -> SyncPolicy:
+        """These rules with the stricter of both policies' limits: a writer may only be stricter."""
+        return replace(
+            self,
+            max_sets=min(self.max_sets, other.max_sets),
+            max_clears=min(self.max_clears, other.max_clears),
+            max_domain_spike=min(self.max_domain_spike, other.max_domain_spike),
+            min_domain_spike=min(self.min_domain_spike, other.min_domain_spike),
+            max_address_mismatch=min(self.max_address_mismatch, other.max_address_mismatch),
+            min_addresses_compared=min(self.min_addresses_compared, other.min_addresses_compared),
+        )
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return text == "" or bool(date.fromisoformat(text))
+    except ValueError:
+        return False
