@@ -284,6 +284,71 @@ class CrmFlagUpdates(Table):
         unique: ClassVar[list[str]] = ["run_id", "subscriber_key", "object", "record_id"]
 
 
+class CrmRecords(Table):
+    """What was read of the CRM for one run: the records of interest and those that lead to them.
+
+    Deleted (merged away) and converted records are in it, so that keys can be followed.
+    """
+
+    object: Series[str] = _text("sObject of the record.", isin=OBJECTS)
+    record_id: Series[str] = _text("18-character id of the record.", pii=True)
+    email: Series[str] = _text("E-mail.", nullable=True, pii=True)
+    flag: Series[bool] = pa.Field(description="The flag field's value.")
+    flag_date: Series[Utc] = pa.Field(nullable=True, description="The date field's value.")
+    account_id: Series[str] = _text("Account of a Contact.", nullable=True)
+    is_deleted: Series[bool] = pa.Field(description="In the recycle bin, or merged away.")
+    master_record_id: Series[str] = _text("The record it was merged into.", nullable=True, pii=True)
+    is_converted: Series[bool] = pa.Field(description="A Lead that was converted.")
+    converted_contact_id: Series[str] = _text(
+        "The Contact that a Lead became.", nullable=True, pii=True
+    )
+    match_value: Series[str] = _text(
+        "Value of the policy's match_field; the id where that is Id.", nullable=True, pii=True
+    )
+    person_account_id: Series[str] = _text(
+        "Account behind the Contact of a Person Account.", nullable=True
+    )
+
+    class Config(Table.Config):
+        unique: ClassVar[list[str]] = ["object", "record_id"]
+
+
+class LedgerKnowledge(Table):
+    """What the ledger knows of each record it ever wrote: the last confirmed write."""
+
+    object: Series[str] = _text("sObject of the record.", isin=OBJECTS)
+    record_id: Series[str] = _text("18-character id of the record.", pii=True)
+    action: Series[str] = _text("Action of that write.", isin=(SET, REFRESH, CLEAR))
+    is_undo: Series[bool] = pa.Field(description="That write was an undo.")
+    flag_written: Series[bool] = pa.Field(description="The flag after it.")
+    date_written: Series[Utc] = pa.Field(nullable=True, description="The date after it.")
+    undone_action: Series[str] = _text(
+        "What the undo undid; empty where the last write is no undo, or undid an undo.",
+        nullable=True,
+        isin=(SET, REFRESH, CLEAR),
+    )
+    undone_bounced_at: Series[Utc] = pa.Field(
+        nullable=True, description="Bounce that the undone write rested on."
+    )
+    undone_status: Series[str] = _text(
+        "SFMC's status under which the undone write was made.", nullable=True
+    )
+    undone_email_hash: Series[str] = _text(
+        "Fingerprint of the CRM's address under which the undone write was made.", nullable=True
+    )
+
+    class Config(Table.Config):
+        unique: ClassVar[list[str]] = ["object", "record_id"]
+
+
+class DomainHistory(Table):
+    """Sets per mail domain and decided day, as far as the lake remembers."""
+
+    day: Series[str] = _text("Partition of the plan.")
+    domain: Series[str] = _text("Mail domain; empty for a decided day without sets.", nullable=True)
+    sets: Series[pd.Int64Dtype] = pa.Field(ge=0, description="Sets planned, quarantined included.")
+
+
 TABLES: dict[str, type[Table]] = {
     "raw_bounces": RawBounces,
     "held_subscribers": HeldSubscribers,
