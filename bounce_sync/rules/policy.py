@@ -19,6 +19,13 @@ CARRY_DAYS = 60
 """A quarantined or rejected key is staged again for at most this many days."""
 
 
+MIN_DOMAIN_SPIKE = 50
+"""A mail domain with at most this many sets a day is never quarantined."""
+
+MIN_ADDRESSES_COMPARED = 100
+"""Fewer compared addresses than this say nothing about the org."""
+
+
 class PolicyError(ValueError):
     """A policy that can't be followed; the message lists everything that is wrong with it."""
 
@@ -60,18 +67,18 @@ class SyncPolicy:
         "Flags that the ledger doesn't know: adopt judges them like our own, leave never clears or "
         "refreshes them.",
     )
-    max_sets: int = _setting(5_000, "More sets than this stop the run before any write.")
-    max_clears: int = _setting(5_000, "More clears than this stop the run before any write.")
+    max_changes: int = _setting(
+        5_000, "More sets than this, or more clears, stop the run before any write."
+    )
     max_domain_spike: float = _setting(
         10.0,
-        "A mail domain with more sets than this many times its median day is quarantined.",
+        "A mail domain with more sets than this many times its median day is quarantined "
+        f"(below {MIN_DOMAIN_SPIKE} sets never).",
     )
-    min_domain_spike: int = _setting(50, "Below this many sets a mail domain is never quarantined.")
     max_address_mismatch: float = _setting(
-        0.5, "A greater share of differing addresses stops the run: wrong org or masked sandbox."
-    )
-    min_addresses_compared: int = _setting(
-        100, "Below this many compared addresses the share isn't judged."
+        0.5,
+        "A greater share of differing addresses stops the run: wrong org or masked sandbox "
+        f"(judged from {MIN_ADDRESSES_COMPARED} compared addresses on).",
     )
 
     def __post_init__(self) -> None:
@@ -96,11 +103,9 @@ class SyncPolicy:
                 self.foreign_flags in get_args(ForeignFlags),
                 f"foreign_flags is one of {', '.join(get_args(ForeignFlags))}",
             ),
-            (self.max_sets >= 0 and self.max_clears >= 0, "max_sets and max_clears aren't negative"),
+            (self.max_changes >= 0, "max_changes isn't negative"),
             (self.max_domain_spike > 0, "max_domain_spike is above 0"),
-            (self.min_domain_spike >= 0, "min_domain_spike isn't negative"),
-            (0 <= self.max_address_mismatch <= 1, "max_address_mismatch is 0 to 1"),
-            (self.min_addresses_compared >= 1, "min_addresses_compared is at least 1"),
+            (0 <= self.max_address_mismatch <= 1, "max_address_mismatch is a share, 0 to 1"),
         ]
 
     def stored(self) -> dict[str, Any]:
@@ -119,12 +124,9 @@ class SyncPolicy:
         """These rules with the stricter of both policies' limits: a writer may only be stricter."""
         return replace(
             self,
-            max_sets=min(self.max_sets, other.max_sets),
-            max_clears=min(self.max_clears, other.max_clears),
+            max_changes=min(self.max_changes, other.max_changes),
             max_domain_spike=min(self.max_domain_spike, other.max_domain_spike),
-            min_domain_spike=min(self.min_domain_spike, other.min_domain_spike),
             max_address_mismatch=min(self.max_address_mismatch, other.max_address_mismatch),
-            min_addresses_compared=min(self.min_addresses_compared, other.min_addresses_compared),
         )
 
 
