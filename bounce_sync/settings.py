@@ -1,0 +1,406 @@
+"""The environment, read once and typed; every variable is declared here and nowhere else.
+
+`load` is called when a run or a command starts. Only `ImportSettings` is read when the definitions
+are imported, because partitions and schedules can't wait for a run.
+
+Errors: `SettingsError` lists everything that is missing or wrong at once, by variable name, and
+never repeats a value of a secret.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
+
+import dotenv
+
+from bounce_sync.rules import server_time
+
+SANDBOX, LIVE = "sandbox", "live"
+API, JOURNEY = "api", "journey"
+SOAP, DATA_VIEWS, FILES = "soap", "data_views", "files"
+HELD_ALL, HELD_BY_KEY = "all", "by_key"
+
+T = TypeVar("T")
+
+
+class SettingsError(Exception):
+    """The environment can't be used; the message lists every variable and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One environment variable: what it means, what it is when absent, whether it is a secret."""
+
+    meaning: str
+    default: str = ""
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+    live: bool = False
+    """Says where or who a service is: the sandbox brings its own."""
+
+
+VARIABLES: dict[str, Variable] = {
+    "BOUNCE_SYNC_TARGET": Variable(
+        "sandbox rehearses on a simulated tenant; live talks to your SFMC and CRM.",
+        SANDBOX,
+        (SANDBOX, LIVE),
+    ),
+    "BOUNCE_SYNC_HOME": Variable(
+        "State folder: lake/, ledger.db, sandbox/, dagster/.", ".bounce_sync"
+    ),
+    "BOUNCE_SYNC_LAKE": Variable("fsspec URL of the tables; default HOME/lake."),
+    "BOUNCE_SYNC_LEDGER": Variable("SQLAlchemy URL of the ledger; default HOME/ledger.db."),
+    "BOUNCE_SYNC_DELIVERY": Variable(
+        "api writes to the CRM; journey lets SFMC's Journeys do it.", API, (API, JOURNEY)
+    ),
+    "BOUNCE_SYNC_JOURNEY_WAIT": Variable("Seconds to wait for the Journeys' effect.", "900"),
+    "BOUNCE_SYNC_START_DATE": Variable("First partition.", "2026-01-01"),
+    "BOUNCE_SYNC_CA_BUNDLE": Variable("Extra CA file for both APIs."),
+    "BOUNCE_SYNC_ALERTS": Variable("Apprise URLs, separated by spaces.", secret=True),
+    "SFMC_AUTH_URL": Variable("Authentication base URI of the installed package.", live=True),
+    "SFMC_SUBDOMAIN": Variable("Tenant subdomain, instead of SFMC_AUTH_URL.", live=True),
+    "SFMC_CLIENT_ID": Variable("Client id of the installed package.", live=True),
+    "SFMC_CLIENT_SECRET": Variable("Its secret.", secret=True, live=True),
+    "SFMC_ACCOUNT_ID": Variable("MID of the parent account.", live=True),
+    "SFMC_BUSINESS_UNITS": Variable("MIDs, comma-separated; default the account alone."),
+    "SFMC_SOURCE": Variable("Which road the data takes.", SOAP, (SOAP, DATA_VIEWS, FILES)),
+    "SFMC_FILES": Variable("fsspec folder with SFMC's exports, for the source files."),
+    "SFMC_FILES_FORMAT": Variable("JSON: delimiter, header, encoding, columns.", "{}"),
+    "SFMC_UTC_OFFSET": Variable("The tenant's server time, without daylight saving.", "-06:00"),
+    "SFMC_HELD": Variable(
+        "by_key for tenants that can't filter subscribers by status.",
+        HELD_ALL,
+        (HELD_ALL, HELD_BY_KEY),
+    ),
+    "SALESFORCE_LOGIN_URL": Variable("My Domain URL of the org.", live=True),
+    "SALESFORCE_CLIENT_ID": Variable("Consumer key of the app.", live=True),
+    "SALESFORCE_CLIENT_SECRET": Variable(
+        "Its secret, for client credentials.", secret=True, live=True
+    ),
+    "SALESFORCE_USERNAME": Variable("Integration user, for JWT bearer.", live=True),
+    "SALESFORCE_JWT_KEY_FILE": Variable("PEM file of the JWT key.", live=True),
+    "SALESFORCE_JWT_KEY": Variable(
+        "The PEM itself, instead of a file.", secret=True, live=True
+    ),
+    "SALESFORCE_FLAG_FIELD": Variable("Checkbox field.", "Hard_Bounce__c"),
+    "SALESFORCE_DATE_FIELD": Variable("Date or DateTime field.", "Hard_Bounce_Date__c"),
+    "SALESFORCE_PERSON_ACCOUNTS": Variable(
+        "Write Person Accounts through their Account.", "false", ("true", "false")
+    ),
+    "SALESFORCE_API_VERSION": Variable("REST API version.", "62.0"),
+    "SALESFORCE_API_SHARE": Variable("Share of the day's remaining calls a run may take.", "0.5"),
+    "SALESFORCE_BULK_FROM": Variable("Changes from which Bulk API 2.0 is considered.", "2000"),
+}
+
+
+def environment() -> dict[str, str]:
+    """The process environment over the `.env` file of the current folder."""
+    stored = {name: value for name, value in dotenv.dotenv_values(".env").items() if value}
+    return {**stored, **os.environ}
+
+
+@dataclass(frozen=True)
+class ImportSettings:
+    """What the definitions need before any run: nothing of it is secret, none needs a network."""
+
+    target: str
+    delivery: str
+    start_date: date
+    utc_offset: str
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> ImportSettings:
+        """Raises `SettingsError` for an impossible value."""
+        reader = _Reader(environment() if environ is None else environ)
+        settings = cls(
+            target=reader.text("BOUNCE_SYNC_TARGET"),
+            delivery=reader.text("BOUNCE_SYNC_DELIVERY"),
+            start_date=reader.parsed("BOUNCE_SYNC_START_DATE", date.fromisoformat),
+            utc_offset=reader.text("SFMC_UTC_OFFSET"),
+        )
+        reader.parsed("SFMC_UTC_OFFSET", server_time.parse_offset)
+        reader.finish()
+        return settings
+
+
+@dataclass(frozen=True)
+class MarketingCloudSettings:
+    """Where SFMC is and who we are there."""
+
+    auth_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    account_id: str = ""
+
+
+@dataclass(frozen=True)
+class SalesforceSettings:
+    """Where the CRM is and who we are there; a secret or a user with a key."""
+
+    login_url: str
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    username: str | None = None
+    jwt_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run needs to know from outside."""
+
+    target: str
+    home: Path
+    lake: str
+    ledger: str
+    delivery: str
+    journey_wait: float
+    ca_bundle: str | None
+    alerts: tuple[str, ...] = field(repr=False)
+    utc_offset: str
+    source: str
+    files: str | None
+    files_format: dict[str, Any]
+    held: str
+    business_units: tuple[str, ...]
+    marketing_cloud: MarketingCloudSettings | None
+    """None: the embedded sandbox says."""
+    salesforce: SalesforceSettings | None
+    """None: the embedded sandbox says."""
+    flag_field: str
+    date_field: str
+    person_accounts: bool
+    api_version: str
+    api_share: float
+    bulk_from: int
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this process serves its own sandbox."""
+        return self.target == SANDBOX and self.marketing_cloud is None
+
+    @property
+    def sandbox_folder(self) -> Path:
+        return self.home / "sandbox"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.home / "dagster"
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Reads and checks everything.
+
+        Raises:
+            SettingsError: naming every variable that is missing or can't be understood.
+        """
+        reader = _Reader(environment() if environ is None else environ)
+        target = reader.text("BOUNCE_SYNC_TARGET")
+        home = Path(reader.text("BOUNCE_SYNC_HOME")).expanduser().absolute()
+        source = reader.text("SFMC_SOURCE")
+        if source == FILES:
+            reader.demand("SFMC_FILES", "the source `files` reads a folder")
+        marketing_cloud, salesforce = _services(reader, target)
+        reader.parsed("BOUNCE_SYNC_START_DATE", date.fromisoformat)
+        reader.parsed("SFMC_UTC_OFFSET", server_time.parse_offset)
+        settings = cls(
+            target=target,
+            home=home,
+            lake=reader.text("BOUNCE_SYNC_LAKE") or str(home / "lake"),
+            ledger=reader.text("BOUNCE_SYNC_LEDGER") or f"sqlite:///{home / 'ledger.db'}",
+            delivery=reader.text("BOUNCE_SYNC_DELIVERY"),
+            journey_wait=reader.parsed("BOUNCE_SYNC_JOURNEY_WAIT", _positive),
+            ca_bundle=reader.file("BOUNCE_SYNC_CA_BUNDLE"),
+            alerts=tuple(reader.text("BOUNCE_SYNC_ALERTS").split()),
+            utc_offset=reader.text("SFMC_UTC_OFFSET"),
+            source=source,
+            files=reader.text("SFMC_FILES") or None,
+            files_format=reader.parsed("SFMC_FILES_FORMAT", _json_object),
+            held=reader.text("SFMC_HELD"),
+            business_units=reader.parsed("SFMC_BUSINESS_UNITS", _numbers),
+            marketing_cloud=marketing_cloud,
+            salesforce=salesforce,
+            flag_field=reader.text("SALESFORCE_FLAG_FIELD"),
+            date_field=reader.text("SALESFORCE_DATE_FIELD"),
+            person_accounts=reader.text("SALESFORCE_PERSON_ACCOUNTS") == "true",
+            api_version=reader.parsed("SALESFORCE_API_VERSION", _api_version),
+            api_share=reader.parsed("SALESFORCE_API_SHARE", _share),
+            bulk_from=reader.parsed("SALESFORCE_BULK_FROM", _count),
+        )
+        reader.finish()
+        return settings
+
+
+def _services(
+    reader: _Reader, target: str
+) -> tuple[MarketingCloudSettings | None, SalesforceSettings | None]:
+    given = [name for name, each in VARIABLES.items() if each.live and reader.text(name)]
+    if target == SANDBOX and not given:
+        return None, None
+    addresses = [reader.text(name) for name in ("SFMC_AUTH_URL", "SALESFORCE_LOGIN_URL")]
+    if target == SANDBOX and not all(address and _is_loopback(address) for address in addresses):
+        reader.complain(
+            f"{', '.join(given)}: set, but BOUNCE_SYNC_TARGET is sandbox. Set it to live, or remove "
+            "them. (A sandbox served elsewhere is named by two loopback addresses.)"
+        )
+        return None, None
+
+    auth_url, subdomain = reader.text("SFMC_AUTH_URL"), reader.text("SFMC_SUBDOMAIN")
+    if not auth_url and not subdomain:
+        reader.complain("SFMC_AUTH_URL (or SFMC_SUBDOMAIN): missing.")
+    if subdomain and not auth_url:
+        auth_url = f"https://{subdomain}.auth.marketingcloudapis.com/"
+    for name in ("SFMC_CLIENT_ID", "SFMC_CLIENT_SECRET", "SFMC_ACCOUNT_ID"):
+        reader.demand(name)
+    for name in ("SALESFORCE_LOGIN_URL", "SALESFORCE_CLIENT_ID"):
+        reader.demand(name)
+    secret, username = (
+        reader.text("SALESFORCE_CLIENT_SECRET"),
+        reader.text("SALESFORCE_USERNAME"),
+    )
+    key = reader.text("SALESFORCE_JWT_KEY").replace("\\n", "\n")
+    if key_file := reader.file("SALESFORCE_JWT_KEY_FILE"):
+        key = Path(key_file).read_text()
+    if not secret and not (username and key):
+        reader.complain(
+            "SALESFORCE_CLIENT_SECRET: missing (or SALESFORCE_USERNAME with SALESFORCE_JWT_KEY_FILE "
+            "or SALESFORCE_JWT_KEY)."
+        )
+    for name, address in (
+        ("SFMC_AUTH_URL", auth_url),
+        ("SALESFORCE_LOGIN_URL", reader.text("SALESFORCE_LOGIN_URL")),
+    ):
+        if address and not _is_secure(address):
+            reader.complain(f"{name}: not an https:// address (http:// only on loopback).")
+    return (
+        MarketingCloudSettings(
+            auth_url=auth_url.rstrip("/") + "/",
+            client_id=reader.text("SFMC_CLIENT_ID"),
+            client_secret=reader.text("SFMC_CLIENT_SECRET"),
+            account_id=reader.text("SFMC_ACCOUNT_ID"),
+        ),
+        SalesforceSettings(
+            login_url=reader.text("SALESFORCE_LOGIN_URL").rstrip("/"),
+            client_id=reader.text("SALESFORCE_CLIENT_ID"),
+            client_secret=secret or None,
+            username=username or None,
+            jwt_key=key or None,
+        ),
+    )
+
+
+class _Reader:
+    """Reads variables and gathers complaints instead of stopping at the first."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._complaints: list[str] = []
+
+    def text(self, name: str) -> str:
+        variable = VARIABLES[name]
+        value = self._environ.get(name, "").strip() or variable.default
+        if variable.choices and value not in variable.choices:
+            self.complain(f"{name}: {value!r} is not one of {', '.join(variable.choices)}.")
+            return variable.default
+        return value
+
+    def parsed(self, name: str, parse: Callable[[str], T]) -> T:
+        try:
+            return parse(self.text(name))
+        except ValueError as error:
+            self.complain(f"{name}: {error}.")
+            return parse(VARIABLES[name].default)
+
+    def file(self, name: str) -> str | None:
+        path = self.text(name)
+        if path and not Path(path).is_file():
+            self.complain(f"{name}: there is no file {path}.")
+            return None
+        return path or None
+
+    def demand(self, name: str, why: str = "") -> None:
+        if not self.text(name):
+            self.complain(f"{name}: missing{f' ({why})' if why else ''}.")
+
+    def complain(self, complaint: str) -> None:
+        if complaint not in self._complaints:
+            self._complaints.append(complaint)
+
+    def finish(self) -> None:
+        if self._complaints:
+            raise SettingsError(
+                "The environment isn't complete:\n"
+                + "\n".join(f"  - {each}" for each in self._complaints)
+                + "\n.env.example documents each variable."
+            )
+
+
+def _is_loopback(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_secure(address: str) -> bool:
+    scheme = urlsplit(address).scheme
+    return scheme == "https" or (scheme == "http" and _is_loopback(address))
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        raise ValueError("not JSON") from None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return cast("dict[str, Any]", value)
+
+
+def _numbers(text: str) -> tuple[str, ...]:
+    numbers = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not all(number.isdigit() for number in numbers):
+        raise ValueError("not MIDs separated by commas")
+    return numbers
+
+
+def _positive(text: str) -> float:
+    if (value := float(text)) <= 0:
+        raise ValueError("not above 0")
+    return value
+
+
+def _share(text: str) -> float:
+    if not 0 < (value := float(text)) <= 1:
+        raise ValueError("not a share between 0 and 1")
+    return value
+
+
+def _count(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise ValueError("not a count above 0")
+    return value
+
+
+def _api_version(text: str) -> str:
+    major, _, minor = text.partition(".")
+    if not (major.isdigit() and minor == "0" and int(major) >= 52):
+        raise ValueError("not a version like 62.0 (52.0 or newer)")
+    return text
+
+
+def env_example() -> str:
+    """The text of `.env.example`."""
+    lines = ["# Copy to .env and fill in what differs. Every variable, with its default."]
+    for name, variable in VARIABLES.items():
+        choices = f" ({' | '.join(variable.choices)})" if variable.choices else ""
+        lines += ["", f"# {variable.meaning}{choices}", f"#{name}={variable.default}"]
+    return "\n".join(lines) + "\n"
