@@ -1,0 +1,538 @@
+"""The state of a sandbox: one SQLite file, shared by any number of processes and threads.
+
+Write-ahead logging lets readers go on while somebody writes; writers wait for each other, up to
+30 seconds. Each thread has its own connection, in autocommit: a statement alone is its own
+transaction, several belong together in ``with store.transaction():``, which takes the writer's
+place at once, so that a transaction never fails half-way because another writer was faster.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import secrets
+import sqlite3
+import string
+import threading
+import uuid
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from bounce_sync.sandbox import ids, schema
+
+FILE = "sandbox.db"
+TIMEOUT = 30.0
+SERVER_TIME = "%Y-%m-%d %H:%M:%S.%f"
+
+PLUG_INS = ("bounce_sync.sandbox.marketing_cloud", "bounce_sync.sandbox.salesforce")
+"""Packages whose ``SCHEMA`` text, where they have one, belongs to the store as well."""
+
+SQL_TYPES = {
+    "boolean": "INTEGER",
+    "int": "INTEGER",
+    "double": "REAL",
+    "currency": "REAL",
+    "percent": "REAL",
+    "id": "TEXT",
+    "reference": "TEXT",
+    "date": "TEXT",
+    "datetime": "TEXT",
+}
+"""Column types of CRM fields; every other type is text that compares without case, as in SOQL."""
+
+_DELIVERY_FIELDS = (
+    ("SubscriberKey", "Text", 254),
+    ("EmailAddress", "Text", 254),
+    ("BounceCategory", "Text", 50),
+    ("SMTPCode", "Text", 50),
+    ("BounceReason", "Text", 500),
+    ("BounceDate", "Text", 50),
+    ("ContactId", "Text", 18),
+    ("LeadId", "Text", 18),
+    ("FlagDate", "Text", 50),
+    ("RunId", "Text", 100),
+)
+
+
+class SandboxError(Exception):
+    """What a person can mend: a folder that holds no sandbox, a file that can't be loaded."""
+
+
+@dataclass(frozen=True)
+class DataExtensionField:
+    """A column of a data extension; ``field_type`` as SFMC names it (Text, Number, Date, …)."""
+
+    name: str
+    field_type: str = "Text"
+    max_length: int | None = None
+    is_primary_key: bool = False
+    is_required: bool = False
+    default_value: str | None = None
+    scale: int | None = None
+
+
+def quoted(name: str) -> str:
+    """An SQL identifier, whatever it is made of."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class Store:
+    """An opened sandbox. Threads may share it; a process that forks must open its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.path = directory / FILE
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._guard = threading.Lock()
+
+    # -- opening ------------------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls,
+        directory: Path | str,
+        *,
+        seed: int = 1,
+        account_id: int = 7281698,
+        business_units: Sequence[tuple[int, str]] = (),
+        utc_offset: str = "-06:00",
+        today: datetime | None = None,
+    ) -> Store:
+        """Makes an empty tenant and its org in ``directory``, with new credentials.
+
+        ``business_units`` are the children of ``account_id``; ``today`` the tenant's present in
+        server time, for a simulated one (see :meth:`now`). Raises SandboxError where the folder
+        already holds a sandbox.
+        """
+        store = cls(Path(directory))
+        if store.path.exists():
+            raise SandboxError(f"{store.path} exists already: choose another folder or remove it")
+        store.directory.mkdir(parents=True, exist_ok=True)
+        store.connection.execute("PRAGMA journal_mode = WAL")
+        with store.transaction():
+            store._make_tables()
+            store._make_tenant(seed, account_id, business_units, utc_offset)
+            store._make_org()
+            if today is not None:
+                store.set_setting("today", server_time(today))
+            for key in ("Hard_Bounce_Staging_DE", "Hard_Bounce_Release_DE"):
+                store.create_data_extension(
+                    key,
+                    [
+                        DataExtensionField(
+                            name,
+                            kind,
+                            length,
+                            is_primary_key=name == "SubscriberKey",
+                            is_required=name == "SubscriberKey",
+                        )
+                        for name, kind, length in _DELIVERY_FIELDS
+                    ],
+                    sendable_field="SubscriberKey",
+                )
+        return store
+
+    @classmethod
+    def open(cls, directory: Path | str) -> Store:
+        """Opens the sandbox in ``directory``; raises SandboxError where there is none."""
+        store = cls(Path(directory))
+        if not store.path.is_file():
+            raise SandboxError(
+                f"{directory} holds no sandbox: `bounce-sync sandbox create --dir {directory}`"
+                " makes one"
+            )
+        store._make_tables()
+        return store
+
+    def close(self) -> None:
+        """Closes the connections of all threads."""
+        with self._guard:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+            self._local = threading.local()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- statements ---------------------------------------------------------------------------
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection: autocommit, rows as :class:`sqlite3.Row`."""
+        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if found is None:
+            found = sqlite3.connect(
+                self.path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False
+            )
+            found.row_factory = sqlite3.Row
+            found.execute("PRAGMA synchronous = NORMAL")
+            found.execute("PRAGMA cache_size = -32768")
+            self._local.connection = found
+            with self._guard:
+                self._connections.append(found)
+        return found
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing; the writer's place is taken at the start. One inside another joins it."""
+        connection = self.connection
+        if connection.in_transaction:
+            yield connection
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.rollback()
+            raise
+        connection.commit()
+
+    def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Cursor:
+        """One statement on this thread's connection."""
+        return self.connection.execute(sql, parameters)
+
+    def insert(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Many rows in one transaction; ``rows`` may be a generator of any length."""
+        sql = "INSERT INTO {} ({}) VALUES ({})".format(
+            quoted(table), ", ".join(map(quoted, columns)), ", ".join("?" * len(columns))
+        )
+        with self.transaction() as connection:
+            connection.executemany(sql, rows)
+
+    @contextmanager
+    def loading(self, *tables: str) -> Iterator[None]:
+        """For millions of rows: the tables' indexes are dropped, and made again afterwards.
+
+        One transaction, so that nobody sees a table without its indexes.
+        """
+        with self.transaction() as connection:
+            indexes = connection.execute(
+                "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+                f" AND tbl_name COLLATE NOCASE IN ({', '.join('?' * len(tables))})",
+                tables,
+            ).fetchall()
+            for name, _ in indexes:
+                connection.execute(f"DROP INDEX {quoted(name)}")
+            yield
+            for _, sql in indexes:
+                connection.execute(sql)
+
+    # -- the tenant ---------------------------------------------------------------------------
+
+    def setting(self, name: str, default: str | None = None) -> str:
+        """A setting of the tenant; raises KeyError where it has no value and no default."""
+        row = self.execute("SELECT value FROM tenant WHERE name = ?", (name,)).fetchone()
+        if row is not None and row[0] is not None:
+            return str(row[0])
+        if default is None:
+            raise KeyError(name)
+        return default
+
+    def set_setting(self, name: str, value: object) -> None:
+        """Stores a setting as text."""
+        self.execute(
+            "INSERT INTO tenant VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, str(value)),
+        )
+
+    @property
+    def account_id(self) -> int:
+        """MID of the enterprise's own account."""
+        return int(self.setting("account_id"))
+
+    @property
+    def utc_offset(self) -> timedelta:
+        """What is added to UTC to get server time: fixed, never daylight saving."""
+        sign, hours, minutes = re.fullmatch(
+            r"([+-])(\d\d):(\d\d)", self.setting("utc_offset")
+        ).groups()  # type: ignore[union-attr]
+        offset = timedelta(hours=int(hours), minutes=int(minutes))
+        return -offset if sign == "-" else offset
+
+    def now(self) -> datetime:
+        """The tenant's present in server time: the setting ``today`` if it has one, else the clock."""
+        today = self.setting("today", "")
+        if today:
+            return datetime.fromisoformat(today)
+        return (datetime.now(UTC) + self.utc_offset).replace(tzinfo=None)
+
+    def business_units(self) -> list[int]:
+        """MIDs of the enterprise's account (first) and its children."""
+        rows = self.execute("SELECT mid FROM business_unit ORDER BY parent IS NOT NULL, mid")
+        return [mid for (mid,) in rows]
+
+    # -- data extensions ----------------------------------------------------------------------
+
+    def create_data_extension(
+        self,
+        customer_key: str,
+        fields: Sequence[DataExtensionField],
+        *,
+        name: str | None = None,
+        mid: int | None = None,
+        description: str | None = None,
+        sendable_field: str | None = None,
+        category_id: int = 0,
+    ) -> str:
+        """Makes a data extension and the table of its rows; returns its object id.
+
+        The rows' table has ``_row`` as its integer key and one column per field, spelled as the
+        field is. Text compares without case there, as SFMC's database does; primary-key fields are
+        unique together. Nothing checks lengths, types or required fields: that is for who writes.
+        Raises sqlite3.IntegrityError where the account has a data extension of this key.
+        """
+        object_id = str(uuid.uuid4())
+        table = "rows_" + object_id.replace("-", "")
+        at = server_time(self.now())
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT INTO data_extension VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    object_id,
+                    customer_key,
+                    name or customer_key,
+                    mid or self.account_id,
+                    table,
+                    description,
+                    int(sendable_field is not None),
+                    sendable_field,
+                    "Subscriber Key" if sendable_field else None,
+                    category_id,
+                    at,
+                    at,
+                ),
+            )
+            connection.executemany(
+                "INSERT INTO data_extension_field VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        object_id,
+                        ordinal,
+                        str(uuid.uuid4()),
+                        field.name,
+                        field.field_type,
+                        field.max_length,
+                        field.scale,
+                        int(field.is_primary_key),
+                        int(field.is_required),
+                        field.default_value,
+                    )
+                    for ordinal, field in enumerate(fields)
+                ],
+            )
+            columns = ["_row INTEGER PRIMARY KEY"]
+            columns += [f"{quoted(field.name)} {_row_type(field)}" for field in fields]
+            keys = [quoted(field.name) for field in fields if field.is_primary_key]
+            if keys:
+                columns.append(f"UNIQUE ({', '.join(keys)})")
+            connection.execute(f"CREATE TABLE {table} ({', '.join(columns)})")
+        return object_id
+
+    def data_extension(self, customer_key: str, mid: int | None = None) -> sqlite3.Row | None:
+        """The row of ``data_extension`` with this key in one account, or None."""
+        row: sqlite3.Row | None = self.execute(
+            "SELECT * FROM data_extension WHERE customer_key = ? AND mid = ?",
+            (customer_key, mid or self.account_id),
+        ).fetchone()
+        return row
+
+    def data_extension_fields(self, object_id: str) -> list[DataExtensionField]:
+        """The fields of a data extension in their order."""
+        rows = self.execute(
+            "SELECT name, field_type, max_length, is_primary_key, is_required, default_value, scale"
+            " FROM data_extension_field WHERE object_id = ? ORDER BY ordinal",
+            (object_id,),
+        )
+        return [
+            DataExtensionField(name, kind, length, bool(key), bool(required), default, scale)
+            for name, kind, length, key, required, default, scale in rows
+        ]
+
+    # -- the CRM ------------------------------------------------------------------------------
+
+    def add_field(
+        self,
+        object_name: str,
+        name: str,
+        type_name: str,
+        *,
+        length: int = 0,
+        label: str | None = None,
+        read_only: bool = False,
+        visible: bool = True,
+        external_id: bool = False,
+        reference_to: str | None = None,
+    ) -> None:
+        """Makes a field of a CRM object, and the object's table with its first field.
+
+        ``type_name`` is describe's (``string``, ``email``, ``boolean``, ``datetime``, …). A new
+        checkbox is false on every record. A field that exists stays as it is.
+        """
+        with self.transaction() as connection:
+            known = connection.execute(
+                "SELECT count(*), coalesce(max(name = ?), 0) FROM field WHERE object = ?",
+                (name, object_name),
+            ).fetchone()
+            if known[1]:
+                return
+            if type_name == "id":
+                column = f"{quoted(name)} TEXT PRIMARY KEY"
+            else:
+                column = f"{quoted(name)} {SQL_TYPES.get(type_name, 'TEXT COLLATE NOCASE')}"
+            if type_name == "boolean":
+                column += " NOT NULL DEFAULT 0"
+            statement = f"ALTER TABLE {quoted(object_name)} ADD COLUMN {column}"
+            if known[0] == 0:
+                statement = f"CREATE TABLE {quoted(object_name)} ({column})"
+            connection.execute(statement)
+            writable = int(not read_only and type_name != "id")
+            connection.execute(
+                "INSERT INTO field (object, ordinal, name, label, type, length, nillable,"
+                " createable, updateable, custom, visible, external_id, reference_to)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    object_name,
+                    known[0],
+                    name,
+                    label or name.removesuffix("__c").replace("_", " "),
+                    type_name,
+                    18 if type_name in ("id", "reference") else length,
+                    int(type_name not in ("id", "boolean")),
+                    writable,
+                    writable,
+                    int(name.lower().endswith("__c")),
+                    int(visible),
+                    int(external_id),
+                    reference_to,
+                ),
+            )
+
+    def fields(self, object_name: str) -> list[sqlite3.Row]:
+        """The rows of ``field`` of one object in their order; empty for an unknown object."""
+        return self.execute(
+            "SELECT * FROM field WHERE object = ? ORDER BY ordinal", (object_name,)
+        ).fetchall()
+
+    def objects(self) -> list[str]:
+        """Names of the CRM's objects."""
+        rows = self.execute("SELECT DISTINCT object FROM field ORDER BY object")
+        return [name for (name,) in rows]
+
+    # -- making -------------------------------------------------------------------------------
+
+    def _make_tables(self) -> None:
+        """Makes what is missing. A file that has seen these very texts is left alone."""
+        texts = [schema.TABLES]
+        texts += [getattr(importlib.import_module(name), "SCHEMA", "") for name in PLUG_INS]
+        version = zlib.crc32("".join(texts).encode()) & 0x7FFFFFFF
+        if self.execute("PRAGMA user_version").fetchone()[0] == version:
+            return
+        with self.transaction() as connection:
+            for statement in _statements("".join(texts)):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version}")
+
+    def _make_tenant(
+        self, seed: int, account_id: int, children: Sequence[tuple[int, str]], utc_offset: str
+    ) -> None:
+        letters = string.ascii_lowercase + string.digits
+        for name, value in {
+            "seed": seed,
+            "account_id": account_id,
+            "utc_offset": utc_offset,
+            "client_id": "".join(secrets.choice(letters) for _ in range(24)),
+            "client_secret": "".join(secrets.choice(letters) for _ in range(24)),
+            "username": "integration@bounce-sync.invalid",
+            "password": secrets.token_urlsafe(18),
+            "organization_id": ids.new_id("00D", 1),
+            "user_id": ids.new_id("005", 1),
+        }.items():
+            self.set_setting(name, value)
+        self.execute("INSERT INTO business_unit VALUES (?, 'Enterprise', NULL)", (account_id,))
+        for mid, name in children:
+            self.add_business_unit(mid, name)
+
+    def add_business_unit(self, mid: int, name: str) -> None:
+        """Makes a child of the enterprise's account."""
+        self.execute("INSERT INTO business_unit VALUES (?, ?, ?)", (mid, name, self.account_id))
+
+    def _make_org(self) -> None:
+        for object_name, text in schema.STANDARD_FIELDS.items():
+            for entry in filter(None, map(str.strip, text.split(";"))):
+                name, kind, *flags = entry.split()
+                type_name, length, target = _FIELD_TYPE.fullmatch(kind).groups()  # type: ignore[union-attr]
+                self.add_field(
+                    object_name,
+                    name,
+                    type_name,
+                    length=int(length or 0),
+                    read_only="ro" in flags,
+                    reference_to=target,
+                )
+        for object_name in ("Contact", "Lead"):
+            self.add_field(object_name, "Hard_Bounce__c", "boolean", label="Hard Bounce")
+            self.add_field(object_name, "Hard_Bounce_Date__c", "datetime", label="Hard Bounce Date")
+        for statement in _statements(schema.CRM_INDEXES):
+            self.execute(statement)
+        at = crm_time(datetime.now(UTC))
+        self.insert(
+            "Organization",
+            ["Id", "Name", "IsSandbox", "OrganizationType", "InstanceName", "TimeZoneSidKey"]
+            + ["CreatedDate", "LastModifiedDate", "SystemModstamp"],
+            [
+                (self.setting("organization_id"), "Bounce Sync Sandbox", 0, "Enterprise Edition")
+                + ("BS0", "America/Chicago", at, at, at)
+            ],
+        )
+        self.insert(
+            "User",
+            ["Id", "Username", "Email", "FirstName", "LastName", "Name", "Alias", "IsActive"]
+            + ["TimeZoneSidKey", "LocaleSidKey", "UserType", "CreatedDate", "LastModifiedDate"]
+            + ["SystemModstamp"],
+            [
+                (self.setting("user_id"), self.setting("username"), self.setting("username"))
+                + ("Bounce Sync", "Integration", "Bounce Sync Integration", "bsync", 1)
+                + ("UTC", "en_US", "Standard", at, at, at)
+            ],
+        )
+
+
+_FIELD_TYPE = re.compile(r"([a-z]+)(?:\((\d+)\))?(?::(\w+))?")
+
+
+def _row_type(field: DataExtensionField) -> str:
+    if field.field_type in ("Number", "Boolean"):
+        return "INTEGER"
+    if field.field_type == "Decimal":
+        return "NUMERIC"
+    return "TEXT COLLATE NOCASE"
+
+
+def _statements(text: str) -> Iterator[str]:
+    """The statements of an SQL text, one by one (``executescript`` would commit)."""
+    statement = ""
+    for line in text.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def server_time(moment: datetime) -> str:
+    """A naive server time as SFMC's tables keep it, milliseconds cut."""
+    return moment.strftime(SERVER_TIME)[:-3]
+
+
+def crm_time(moment: datetime) -> str:
+    """An aware time as the CRM's tables keep it: UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
