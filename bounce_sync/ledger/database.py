@@ -1,0 +1,230 @@
+"""The database under the ledger: opening it, migrating it, and moving many rows at once.
+
+SQLite (a file, in WAL mode) and PostgreSQL (through psycopg) are supported. Nothing here knows
+what the tables mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from filelock import FileLock
+from sqlalchemy import (
+    Boolean,
+    Connection,
+    DateTime,
+    Engine,
+    Integer,
+    Select,
+    Table,
+    create_engine,
+    event,
+    text,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.types import TypeEngine
+
+from bounce_sync.ledger.errors import LedgerError, LedgerTooNew
+
+BUSY_SECONDS = 60
+"""How long one transaction waits for another one of the same SQLite file."""
+
+CHUNK = 50_000
+"""Rows that are in memory as Python objects at once."""
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+_ONE_AT_A_TIME = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended('bounce_sync.rows.' || current_schema(), 0))"
+)
+
+
+def open_database(url: str) -> Engine:
+    """An engine on `url`, migrated to the newest shape; several processes may do this at once.
+
+    Raises `LedgerError` for an address that can't be used or reached, `LedgerTooNew` where a newer
+    release migrated it already.
+    """
+    address = _address(url)
+    engine = _engine(address)
+    try:
+        _migrate(engine)
+    except SQLAlchemyError as error:
+        engine.dispose()
+        raise LedgerError(
+            f"The ledger at {address.render_as_string()} can't be opened: "
+            f"{getattr(error, 'orig', None) or type(error).__name__}. Check BOUNCE_SYNC_LEDGER."
+        ) from error
+    return engine
+
+
+def sqlite_file(engine: Engine) -> Path:
+    """The file of a SQLite ledger."""
+    return Path(str(engine.url.database)).absolute()
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction that writes, committed at the end of the block; there is one at a time."""
+    with engine.execution_options(bounce_sync_writes=True).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(_ONE_AT_A_TIME)
+        yield connection
+
+
+def add(connection: Connection, table: Table, rows: pd.DataFrame) -> None:
+    """Adds `rows`, whose columns are columns of `table`: in bulk, as the database likes it best."""
+    columns = list(rows.columns)
+    for start in range(0, len(rows), CHUNK):
+        chunk = rows.iloc[start : start + CHUNK]
+        tuples = zip(*(_plain(chunk[name]) for name in columns), strict=True)
+        if connection.dialect.name == "postgresql":
+            _copy(connection, table, columns, tuples)
+        else:
+            names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+            statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608 (ours)
+            connection.exec_driver_sql(statement, list(tuples))
+
+
+def _copy(
+    connection: Connection, table: Table, columns: list[str], rows: Iterable[tuple[Any, ...]]
+) -> None:
+    cursor: Any = connection.connection.cursor()
+    with cursor, cursor.copy(f"COPY {table.name} ({', '.join(columns)}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def read(connection: Connection, query: Select) -> pd.DataFrame:
+    """The rows of `query` as a frame: text `str`, times UTC, numbers `Int64`, truth `boolean`."""
+    names = [column.key or "" for column in query.selected_columns]
+    kinds = [_dtype(column.type) for column in query.selected_columns]
+    result = connection.execution_options(stream_results=True).execute(query)
+    frames = [_frame(rows, names, kinds) for rows in result.partitions(CHUNK)]
+    return pd.concat(frames, ignore_index=True) if frames else _frame([], names, kinds)
+
+
+def _frame(rows: Sequence[Any], names: list[str], kinds: list[Any]) -> pd.DataFrame:
+    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+    return pd.DataFrame(
+        {
+            name: _column(list(values), kind)
+            for name, values, kind in zip(names, columns, kinds, strict=True)
+        }
+    )
+
+
+def _column(values: list[Any], kind: Any) -> pd.Series:
+    if kind == "datetime64[us, UTC]":
+        return pd.Series(pd.to_datetime(pd.Series(values, dtype=object), utc=True)).astype(kind)
+    return pd.Series(values, dtype=object).astype(kind)
+
+
+def _dtype(kind: TypeEngine[Any]) -> Any:
+    if isinstance(kind, DateTime):
+        return "datetime64[us, UTC]"
+    if isinstance(kind, Boolean):
+        return "boolean"
+    return "Int64" if isinstance(kind, Integer) else "str"
+
+
+def _plain(column: pd.Series) -> list[Any]:
+    """Values that both drivers take as they are; times as the text that SQLAlchemy stores."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        naive = column.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[us]")
+        return pc.strftime(pa.array(naive), format="%Y-%m-%d %H:%M:%S").to_pylist()
+    return column.astype(object).where(column.notna(), None).tolist()
+
+
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+    except ArgumentError as error:
+        raise LedgerError(
+            "BOUNCE_SYNC_LEDGER isn't a database URL; it looks like sqlite:////var/lib/"
+            "bounce_sync/ledger.db or postgresql://user@host/database."
+        ) from error
+    kind = address.get_backend_name()
+    if kind in ("postgresql", "postgres"):
+        return address.set(drivername="postgresql+psycopg")
+    if kind != "sqlite":
+        raise LedgerError(f"A ledger lives in SQLite or PostgreSQL, not in {kind}.")
+    if address.database in (None, "", ":memory:"):
+        raise LedgerError("A ledger must outlive its process: give the SQLite URL a file.")
+    return address
+
+
+def _engine(address: URL) -> Engine:
+    if address.get_backend_name() == "sqlite":
+        Path(str(address.database)).absolute().parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(address, connect_args={"timeout": BUSY_SECONDS})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    try:
+        return create_engine(
+            address, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"}
+        )
+    except ImportError as error:
+        raise LedgerError(
+            "A ledger on PostgreSQL needs psycopg: pip install 'bounce-sync[postgresql]'."
+        ) from error
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves: sqlite3 does it too late
+    connection.execute("PRAGMA synchronous = FULL")  # an intent outlives a power cut
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that starts by reading and then writes fails at once if another one wrote.
+    writes = connection.get_execution_options().get("bounce_sync_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _migrate(engine: Engine) -> None:
+    scripts = ScriptDirectory(str(_MIGRATIONS))
+    head = scripts.get_current_head()
+    with engine.connect() as connection:
+        if _revision(connection) == head:
+            return
+    if engine.dialect.name == "sqlite":
+        file = sqlite_file(engine)
+        with FileLock(f"{file}.opening"):
+            with engine.connect() as connection:
+                connection.connection.cursor().execute("PRAGMA journal_mode = WAL")
+            with writing(engine) as connection:
+                _upgrade(connection, scripts, head)
+    else:
+        with writing(engine) as connection:
+            _upgrade(connection, scripts, head)
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _upgrade(connection: Connection, scripts: ScriptDirectory, head: str | None) -> None:
+    current = _revision(connection)
+    known = {script.revision for script in scripts.walk_revisions()}
+    if current is not None and current not in known:
+        raise LedgerTooNew(
+            f"The ledger has revision {current}; this release knows revisions up to {head}. "
+            "Install the release that wrote it, or a newer one."
+        )
+    if current != head:
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

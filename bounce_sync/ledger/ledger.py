@@ -1,0 +1,229 @@
+"""The ledger, as the rest of the product sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import func, select
+
+from bounce_sync.ledger import database, questions, schema
+from bounce_sync.ledger.errors import NotTheWriter, UnknownRun, WrongOrg
+from bounce_sync.ledger.journal import RunJournal, next_ids
+from bounce_sync.ledger.lock import Say, writer_lock
+from bounce_sync.ledger.settling import DateFacts, judge
+from bounce_sync.tables import UNKNOWN, CrmFlagUpdates, LedgerKnowledge, shape
+
+_NO_ANSWER = "No answer yet; the next run settles it."
+
+
+class Ledger:
+    """Everything that was ever meant to be written to the CRM, and what became of it.
+
+    `url` is a SQLAlchemy URL of a SQLite file or a PostgreSQL database; opening migrates it. Raises
+    `LedgerError` where it can't be opened. Reading is free to any number of processes; writing to
+    the CRM is for the one inside `writer()`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = database.open_database(url)
+        self._still_writer: Callable[[], None] | None = None
+
+    def close(self) -> None:
+        """Gives the database's connections back."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- writing -------------------------------------------------------------------------------
+
+    @contextmanager
+    def writer(
+        self, wait_seconds: float, say: Say = lambda _: None, run_id: str = ""
+    ) -> Iterator[None]:
+        """Makes this process the one writer for the block.
+
+        `run_id` is what others are told while they wait. A live writer is waited for, and `say`
+        is told who it is; a dead one has let go. Raises `LedgerBusy` after `wait_seconds`.
+        """
+        with writer_lock(self._engine, run_id or "without a name", wait_seconds, say) as held:
+            self._still_writer = held
+            try:
+                yield
+            finally:
+                self._still_writer = None
+
+    def bind_org(self, org_id: str) -> None:
+        """Binds the ledger to the org of the first live run; raises `WrongOrg` for another one."""
+        with database.writing(self._engine) as connection:
+            bound = connection.execute(select(schema.org_binding.c.org_id)).scalar()
+            if bound is None:
+                connection.execute(
+                    schema.org_binding.insert().values(id=1, org_id=org_id, at=datetime.now(UTC))
+                )
+            elif bound[:15] != org_id[:15]:
+                raise WrongOrg(
+                    f"This ledger belongs to the Salesforce org {bound}; these credentials lead to "
+                    f"{org_id}. Nothing was written. Use the right credentials, or give the other "
+                    "org a ledger of its own (BOUNCE_SYNC_LEDGER)."
+                )
+
+    def begin_run(
+        self,
+        run_id: str,
+        partition: str,
+        target: str = "",
+        policy: Mapping[str, Any] | None = None,
+        released: Sequence[str] = (),
+        undoes: str | None = None,
+    ) -> int:
+        """Records a run with its stored policy and the guards it releases; once per partition.
+
+        Returns the run's number.
+        """
+        known = select(schema.run.c.number).where(
+            schema.run.c.run_id == run_id, schema.run.c.partition == partition
+        )
+        with database.writing(self._engine) as connection:
+            number = connection.execute(known).scalar()
+            if number is None:
+                (number,) = next_ids(connection, schema.run.c.number, 1)
+                connection.execute(
+                    schema.run.insert().values(
+                        number=number,
+                        run_id=run_id,
+                        partition=partition,
+                        target=target,
+                        policy=dict(policy or {}),
+                        released=list(released),
+                        undoes=undoes,
+                        at=datetime.now(UTC),
+                    )
+                )
+        return number
+
+    def run_journal(
+        self, run_id: str, partition: str, undoes: pd.DataFrame | None = None
+    ) -> RunJournal:
+        """The journal that this run's writer notes its writes in; see `RunJournal`."""
+        return RunJournal(
+            self._engine, self.begin_run(run_id, partition), self._assert_writer, undoes
+        )
+
+    def remember(
+        self, run_id: str, partition: str, carried: pd.DataFrame, settled: pd.Series
+    ) -> None:
+        """Notes which keys wait to be staged again (`carried`: subscriber_key, since) and which
+        (`settled`) don't any more."""
+        number = self.begin_run(run_id, partition)
+        rows = pd.concat(
+            [
+                carried[["subscriber_key", "since"]].assign(state=questions.CARRIED),
+                pd.DataFrame(
+                    {
+                        "subscriber_key": settled.astype("str"),
+                        "since": partition,
+                        "state": questions.SETTLED,
+                    }
+                ),
+            ],
+            ignore_index=True,
+        ).assign(run_number=number, partition=partition)
+        with database.writing(self._engine) as connection:
+            rows["id"] = next_ids(connection, schema.carry_over.c.id, len(rows))
+            database.add(connection, schema.carry_over, rows)
+
+    def settle_open(self, records: pd.DataFrame, facts: DateFacts) -> pd.DataFrame:
+        """Settles every open intent by what its record says now.
+
+        `records` is a `CrmRecords` reading of all records of `open_intents()`. A record that shows
+        the after-image was written; one that shows the before-image wasn't (`NOT_SENT`); any
+        other is unknown. Settle Bulk jobs that the CRM still knows by their answers first.
+        Returns the intents with outcome, error_code and message.
+        """
+        self._assert_writer()
+        intents = self.open_intents()
+        verdict = judge(intents, records, facts)
+        RunJournal(self._engine, 0, self._assert_writer).note(
+            verdict.assign(intent_id=intents["id"], final=True)
+        )
+        return pd.concat([intents, verdict], axis=1)
+
+    def _assert_writer(self) -> None:
+        if self._still_writer is None:
+            raise NotTheWriter("Writes to the CRM are recorded inside Ledger.writer() only.")
+        self._still_writer()
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def _read(self, query: Any) -> pd.DataFrame:
+        with self._engine.connect() as connection:
+            return database.read(connection, query)
+
+    def knowledge(self) -> pd.DataFrame:
+        """The last confirmed write of every record that was ever written: `LedgerKnowledge`."""
+        return shape(LedgerKnowledge, self._read(questions.knowledge()))
+
+    def carried(self, partition: str) -> pd.DataFrame:
+        """Keys to stage again in `partition`: subscriber_key, since, last_partition.
+
+        `last_partition` is the newest partition before this one whose staging has the key's row.
+        """
+        return self._read(questions.carried(partition))
+
+    def open_intents(self) -> pd.DataFrame:
+        """Intents without a final outcome, oldest first.
+
+        Columns: id, job_id (of the Bulk job they travel in), run_id, partition, subscriber_key,
+        object, record_id, action, reason, both images, account_id, person_account_id, created_at.
+        """
+        return self._read(questions.open_intents())
+
+    def updates(self, run_id: str, partition: str | None = None) -> pd.DataFrame:
+        """`CrmFlagUpdates` of a run: the last attempt on each record with its last outcome."""
+        rows = self._read(questions.updates(run_id, partition))
+        unanswered = rows["outcome"].isna()
+        rows.loc[unanswered, "outcome"] = UNKNOWN
+        rows.loc[unanswered, "message"] = _NO_ANSWER
+        return shape(CrmFlagUpdates, rows)
+
+    def writes_since(self, moment: datetime) -> bool:
+        """Whether anything was sent at or after `moment` (UTC)."""
+        with self._engine.connect() as connection:
+            return connection.execute(questions.written_since(moment)).first() is not None
+
+    def history(
+        self, record_ids: Sequence[str] = (), subscriber_keys: Sequence[str] = ()
+    ) -> pd.DataFrame:
+        """Every intent on these records or decided by these keys, oldest first.
+
+        Columns: id, run_id, partition, target, undoes, subscriber_key, object, record_id, action,
+        reason, both images, bounced_at, status, domain, email_hash, account_id,
+        person_account_id, undo_of, undo_root, undo_depth, created_at, outcome (empty while open),
+        error_code, message, settled_at.
+        """
+        condition = questions.of_records_or_keys(list(record_ids), list(subscriber_keys))
+        return self._read(questions.history(condition))
+
+    def intents_of(self, run_id: str) -> pd.DataFrame:
+        """Every intent of a run, columns as `history`. Raises `UnknownRun`."""
+        rows = self._read(questions.history(questions.of_run(run_id)))
+        if rows.empty and not self._has_run(run_id):
+            raise UnknownRun(f"The ledger knows no run {run_id}.")
+        return rows
+
+    def last_writes_of(self, run_id: str) -> pd.DataFrame:
+        """For each record that the run touched, its last confirmed write: id, object, record_id."""
+        return self._read(questions.last_writes_of_run(run_id))
+
+    def _has_run(self, run_id: str) -> bool:
+        count = select(func.count()).where(schema.run.c.run_id == run_id)
+        with self._engine.connect() as connection:
+            return connection.execute(count).scalar_one() > 0
