@@ -1,0 +1,150 @@
+"""Reading many windows at once, in windows that find their size.
+
+SFMC gives a Retrieve's pages one after the other, so the only way to read faster is to read several
+windows side by side. How many rows a window holds is told by nobody: the first page shows it. A
+window that turns out long is split, one that times out is halved; either starts over, and since a
+window is cut exactly (`rows.bounces`), its rows arrive once whatever is read again.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Generic, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bounce_sync.marketing_cloud.errors import (
+    ContinuationLost,
+    MarketingCloudError,
+    TimedOut,
+    WindowTimedOut,
+)
+from bounce_sync.rules.server_time import Window
+
+T = TypeVar("T")
+
+SMALLEST = timedelta(seconds=2)
+"""A window that times out and is no longer than this isn't halved again."""
+
+PAGES_A_WINDOW = 8
+"""Splitting aims at windows of so many pages: each split and each last page costs a part of one."""
+
+MOST_PARTS = 16
+_RESTARTS = 2
+
+
+@dataclass(frozen=True)
+class Task(Generic[T]):
+    """One window of one business unit; `read` is tried, `splits` counts how it came to be."""
+
+    unit: str
+    window: Window
+    splits: int = 0
+    restarts: int = 0
+
+
+class TooLong(Exception):
+    """A window that would take many pages: read these instead."""
+
+    def __init__(self, windows: Sequence[Window]) -> None:
+        super().__init__(f"{len(windows)} windows instead")
+        self.windows = tuple(windows)
+
+
+class Stopped(Exception):
+    """Another window failed; this one needn't go on."""
+
+
+def gather(
+    tasks: Iterable[Task[T]],
+    read: Callable[[Task[T], threading.Event], T],
+    workers: int,
+    smallest: timedelta = SMALLEST,
+) -> list[T]:
+    """What `read` gives for each window, `workers` of them at once, in no particular order.
+
+    `read` gets the task and an event that is set when it needn't go on. It may raise `TooLong`, to
+    have other windows read instead, and `TimedOut`, to have both halves read instead. Any other
+    error stops everything and is raised. Raises `WindowTimedOut` for a window of `smallest`.
+    """
+    stop = threading.Event()
+    results: list[T] = []
+    with ThreadPoolExecutor(workers, thread_name_prefix="marketing-cloud") as pool:
+        running: dict[Future[T], Task[T]] = {pool.submit(read, task, stop): task for task in tasks}
+        try:
+            while running:
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    task = running.pop(future)
+                    try:
+                        results.append(future.result())
+                    except (TooLong, TimedOut, ContinuationLost) as reason:
+                        for again in _instead(task, reason, smallest):
+                            running[pool.submit(read, again, stop)] = again
+        except BaseException:
+            stop.set()
+            for future in running:
+                future.cancel()
+            raise
+    return results
+
+
+def _instead(task: Task[T], reason: Exception, smallest: timedelta) -> list[Task[T]]:
+    if isinstance(reason, TooLong):
+        return [replace(task, window=each, splits=task.splits + 1) for each in reason.windows]
+    if isinstance(reason, ContinuationLost):
+        if task.restarts >= _RESTARTS:
+            raise reason
+        return [replace(task, restarts=task.restarts + 1)]
+    if isinstance(reason, MarketingCloudError) and task.window.length <= smallest:
+        raise WindowTimedOut(reason.place, reason.answer) from reason
+    return [replace(task, window=half) for half in task.window.halves()]
+
+
+def parts(window: Window, times: pa.Array, splits: int, workers: int) -> list[Window]:
+    """How to split a window whose first page (with rows of these times) announces more.
+
+    Where the page comes in order of time, it shows the density, and with it how many windows of
+    `PAGES_A_WINDOW` there should be. Where it doesn't, it is a sample of the whole window: its
+    quantiles make even windows, once. Empty: the window is best read on.
+    """
+    first, last = pc.min(times).as_py(), pc.max(times).as_py()
+    if _in_order(times):
+        seen = last - window.start if times[0].as_py() == first else window.end - first
+        pages = math.ceil(window.length / max(seen, timedelta(milliseconds=1)))
+        if pages <= (2 * PAGES_A_WINDOW if splits else workers):
+            return []
+        wanted = max(2 if splits else workers, math.ceil(pages / PAGES_A_WINDOW))
+        count = min(MOST_PARTS, wanted)
+        step = window.length / count
+        return _cut(window, [window.start + step * n for n in range(1, count)])
+    if splits:
+        return []
+    share = [n / (2 * workers) for n in range(1, 2 * workers)]
+    instants = pc.quantile(times.cast(pa.int64()), share, interpolation="nearest")
+    return _cut(window, instants.cast(pa.timestamp("us", "UTC")).to_pylist())
+
+
+def _in_order(times: pa.Array) -> bool:
+    if len(times) < 2 or times[0] == times[-1]:
+        return False
+    steps = pc.pairwise_diff(times.cast(pa.int64()))
+    return bool(
+        pc.all(pc.greater_equal(steps, 0)).as_py() or pc.all(pc.less_equal(steps, 0)).as_py()
+    )
+
+
+def _cut(window: Window, instants: Iterable[datetime]) -> list[Window]:
+    """The window cut at these instants, to whole seconds; fewer than two parts are none."""
+    whole = {each.replace(microsecond=0) for each in instants}
+    edges = [window.start, *sorted(t for t in whole if window.start < t < window.end), window.end]
+    if len(edges) < 3:
+        return []
+    return [Window(start, end) for start, end in pairwise(edges)]

@@ -1,0 +1,244 @@
+"""Rows as they come from SFMC, made into the tables' columns: strictly, whatever the source.
+
+Every source ends here, so that one tenant read by any of them gives the same cells. What can't be
+read is an error that names the row, never a bad or a missing row. Columns are Arrow arrays: they
+are checked and converted a page at a time, without a Python object per cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bounce_sync.marketing_cloud.errors import Place, UnreadableAnswer
+from bounce_sync.marketing_cloud.soap import ILLEGAL_IN_XML, REPLACEMENT
+from bounce_sync.rules.server_time import Window
+from bounce_sync.tables import (
+    BOUNCE_CATEGORIES,
+    KEY_LENGTH,
+    STATUSES,
+    UNKNOWN_BOUNCE,
+    HeldSubscribers,
+    RawBounces,
+    Table,
+    shape,
+)
+
+EDGE = timedelta(seconds=1)
+"""Windows are asked for this much wider at both ends and cut exactly here: the service's own edges
+are documented neither in precision nor in which end they include."""
+
+Column: TypeAlias = Sequence[str | None] | pa.Array
+
+UTC_TIME = pa.timestamp("us", "UTC")
+_ALIASES = {
+    "technical or other bounce": "Technical/Other bounce",
+    "technical bounce": "Technical/Other bounce",
+    "technical / other bounce": "Technical/Other bounce",
+    "other bounce": "Technical/Other bounce",
+}
+_CATEGORIES = {category.casefold(): category for category in BOUNCE_CATEGORIES} | _ALIASES
+_STATUSES = {status.casefold(): status for status in STATUSES}
+_BOUNCES = pa.schema(
+    [
+        ("business_unit", pa.string()),
+        ("subscriber_key", pa.string()),
+        ("event_at", UTC_TIME),
+        ("bounce_category", pa.string()),
+        ("bounce_subcategory", pa.string()),
+        ("smtp_code", pa.string()),
+        ("smtp_reason", pa.string()),
+        ("domain", pa.string()),
+        ("email_address", pa.string()),
+        ("job_id", pa.int64()),
+    ]
+)
+HELD_SINCE = pa.schema([("subscriber_key", pa.string()), ("held_at", UTC_TIME)])
+_SERVER_TIME = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,7})?$"
+_UNCLEAN = f"\r|{ILLEGAL_IN_XML}"
+
+
+def text(values: Column) -> pa.Array:
+    """A column of text; an empty text is a missing one."""
+    column = values if isinstance(values, pa.Array) else pa.array(values, pa.string())
+    empty = pc.equal(column, "")
+    return pc.if_else(empty, None, column) if pc.any(empty).as_py() else column
+
+
+def prose(values: Column) -> pa.Array:
+    """A reason as the server said it: line breaks as LF, characters XML can't carry as U+FFFD."""
+    column = text(values)
+    if pc.any(pc.match_substring_regex(column, _UNCLEAN)).as_py():
+        column = pc.replace_substring_regex(column, "\r\n?", "\n")
+        column = pc.replace_substring_regex(column, ILLEGAL_IN_XML, REPLACEMENT)
+    return column
+
+
+def required(name: str, values: Column, place: Place) -> pa.Array:
+    """A column of text of which none is missing."""
+    column = text(values)
+    demand(pc.is_valid(column), place, f"{name} is empty")
+    return column
+
+
+def keys(name: str, values: Column, place: Place) -> pa.Array:
+    """Subscriber keys, as SFMC spells them."""
+    column = required(name, values, place)
+    demand(
+        pc.less_equal(pc.utf8_length(column), KEY_LENGTH),
+        place,
+        f"{name} is longer than {KEY_LENGTH} characters",
+    )
+    demand(
+        pc.invert(pc.match_substring(column, REPLACEMENT)),
+        place,
+        f"{name} holds a character that XML can't carry",
+    )
+    return column
+
+
+def one_of(name: str, values: Column, known: Mapping[str, str], place: Place) -> pa.Array:
+    """A column of few values, each in the list (compared case-folded), in the list's spelling."""
+    encoded = required(name, values, place).dictionary_encode()
+    spelled = [known.get(value.strip().casefold()) for value in encoded.dictionary.to_pylist()]
+    found = pa.array(spelled, pa.string()).take(encoded.indices)
+    demand(pc.is_valid(found), place, f"{name} isn't one that SFMC documents")
+    return found
+
+
+def categories(values: Column, place: Place) -> pa.Array:
+    """``BounceCategory``; an empty one is an unknown bounce."""
+    filled = pc.fill_null(text(values), UNKNOWN_BOUNCE)
+    return one_of("BounceCategory", filled, _CATEGORIES, place)
+
+
+def statuses(values: Column, place: Place) -> pa.Array:
+    """``Status``, in the spelling of SOAP."""
+    return one_of("Status", values, _STATUSES, place)
+
+
+def whole_numbers(name: str, values: Column, place: Place) -> pa.Array:
+    """Integers, missing where empty."""
+    column = text(values)
+    legal = pc.match_substring_regex(column, r"^-?\d{1,18}$")
+    demand(pc.fill_null(legal, True), place, f"{name} is no whole number")
+    return column.cast(pa.int64())
+
+
+def server_times(name: str, values: Column, offset: timedelta, place: Place) -> pa.Array:
+    """Server times (``2026-01-15T03:04:05.29``, no zone) as UTC, missing where empty."""
+    column = text(values)
+    readable = pc.match_substring_regex(column, _SERVER_TIME)
+    demand(pc.fill_null(readable, True), place, f"{name} isn't a date and time without a zone")
+    column = pc.utf8_slice_codeunits(column, 0, 26)
+    try:
+        local = column.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        for row, value in enumerate(column.to_pylist(), 1):
+            if value is not None and not _is_time(value):
+                raise UnreadableAnswer(place.at(row), f"{name} is no possible date") from None
+        raise
+    return in_utc(local, offset)
+
+
+def in_utc(local: pa.Array, offset: timedelta) -> pa.Array:
+    """Times of the server's clock (no zone) as UTC."""
+    return pc.subtract(local.cast(pa.timestamp("us")), pa.scalar(offset)).cast(UTC_TIME)
+
+
+def _is_time(value: str) -> bool:
+    try:
+        pa.scalar(value).cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def demand(holds: pa.Array, place: Place, wrong: str) -> None:
+    """Raise `UnreadableAnswer` for the first row for which it doesn't hold."""
+    if pc.all(holds, min_count=0).as_py():
+        return
+    row = pc.index(holds, False).as_py()
+    raise UnreadableAnswer(place.at(row + 1), wrong)
+
+
+# --- tables ------------------------------------------------------------------------------------
+
+
+def bounces(columns: Mapping[str, Any], window: Window, place: Place) -> pa.Table:
+    """Columns of `RawBounces` (those a source has) as a table of the window's rows, exactly.
+
+    Raises `UnreadableAnswer` for a row further out of the window than `EDGE`; rows nearer than that
+    belong to the neighbouring window, which asks for them as well.
+    """
+    event_at = columns["event_at"]
+    size = len(event_at)
+    demand(pc.is_valid(event_at), place, "EventDate is empty")
+    start, end = (pa.scalar(each, UTC_TIME) for each in (window.start, window.end))
+    widest = (pa.scalar(window.start - EDGE, UTC_TIME), pa.scalar(window.end + EDGE, UTC_TIME))
+    near = pc.and_(pc.greater_equal(event_at, widest[0]), pc.less_equal(event_at, widest[1]))
+    demand(near, place, "The row lies outside of the window that was asked for")
+    unit = columns["business_unit"]
+    given = dict(columns)
+    if isinstance(unit, str):
+        given["business_unit"] = pa.repeat(pa.scalar(unit), size)
+    table = pa.table(
+        [given.get(each.name, pa.nulls(size, each.type)) for each in _BOUNCES], schema=_BOUNCES
+    )
+    within = pc.and_(pc.greater_equal(event_at, start), pc.less(event_at, end))
+    return table if pc.all(within, min_count=0).as_py() else table.filter(within)
+
+
+@dataclass(frozen=True)
+class Bounces:
+    """The finished frame, and how many rows were dropped for being equal to another in all."""
+
+    frame: pd.DataFrame
+    repeated: int
+
+
+def finish_bounces(tables: Iterable[pa.Table]) -> Bounces:
+    """All windows' rows as one `RawBounces` frame, in order of time, each event once."""
+    whole = pa.concat_tables([_BOUNCES.empty_table(), *tables])
+    once = whole.group_by(whole.column_names, use_threads=False).aggregate([])
+    order = ("event_at", "business_unit", "subscriber_key", "job_id", "bounce_category")
+    order += tuple(name for name in whole.column_names if name not in order)
+    once = once.sort_by([(name, "ascending") for name in order])
+    return Bounces(to_frame(RawBounces, once), len(whole) - len(once))
+
+
+def finish_held(tables: Iterable[pa.Table], since: pa.Table, place: Place) -> pd.DataFrame:
+    """All pages' subscribers as one `HeldSubscribers` frame, each key once, in order of key.
+
+    `since` has (subscriber_key, held_at), possibly several a key: the newest stands. Raises
+    `UnreadableAnswer` if one key came with two addresses.
+    """
+    whole = pa.concat_tables(tables)
+    once = whole.group_by(whole.column_names, use_threads=False).aggregate([])
+    newest = since.group_by("subscriber_key", use_threads=False).aggregate([("held_at", "max")])
+    newest = newest.rename_columns({"held_at_max": "held_at"})
+    once = once.join(newest, "subscriber_key", join_type="left outer", use_threads=False)
+    frame = to_frame(HeldSubscribers, once.sort_by([("subscriber_key", "ascending")]))
+    if frame["subscriber_key"].duplicated().any():
+        raise UnreadableAnswer(place, "One subscriber came twice, with different values")
+    return frame
+
+
+def to_frame(model: type[Table], table: pa.Table) -> pd.DataFrame:
+    """The table as a frame of the model, without a Python object per cell."""
+    return shape(model, table.to_pandas(types_mapper=_pandas_types, split_blocks=True))
+
+
+_TEXT = pd.StringDtype("pyarrow", na_value=float("nan"))
+
+
+def _pandas_types(kind: pa.DataType) -> Any:
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return _TEXT
+    return pd.Int64Dtype() if pa.types.is_integer(kind) else None

@@ -1,0 +1,322 @@
+"""SOAP messages of Marketing Cloud: requests written, answers read page by page.
+
+The dialect is the one that recorded traffic shows (facts/marketing-cloud.md §4, facts/wire.md
+1-18): SOAP 1.1, the token in a ``fueloauth`` header, errors as an ``OverallStatus`` under HTTP 200,
+faults under HTTP 500. Answers are parsed with entities, DTDs and the network refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from lxml import etree
+
+from bounce_sync.marketing_cloud.errors import (
+    ContinuationLost,
+    MarketingCloudError,
+    PermissionMissing,
+    Place,
+    RequestRefused,
+    TimedOut,
+    UnreadableAnswer,
+)
+
+PARTNER = "http://exacttarget.com/wsdl/partnerAPI"
+ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
+XSI = "http://www.w3.org/2001/XMLSchema-instance"
+TYPE = f"{{{XSI}}}type"
+_DEFAULT: Any = {None: PARTNER}
+_TOKEN_DEFAULT: Any = {None: "http://exacttarget.com"}
+_NAMES = {"p": PARTNER, "s": ENVELOPE}
+
+ILLEGAL_IN_XML = "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
+"""A regular expression for what XML 1.0 can't carry and the service sends all the same."""
+
+REPLACEMENT = "\ufffd"
+
+_REFERENCE = re.compile(rb"&#(?:x([0-9A-Fa-f]+)|([0-9]+));")
+_RAW = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
+_TIMEOUT = re.compile(r"time[d ]*\s?-?out", re.IGNORECASE)
+
+Filter = etree._Element
+
+
+def _element(name: str, *children: etree._Element, text: str | None = None) -> etree._Element:
+    element = etree.Element(f"{{{PARTNER}}}{name}", nsmap=_DEFAULT)
+    element.text = text
+    element.extend(children)
+    return element
+
+
+# --- requests ----------------------------------------------------------------------------------
+
+
+def condition(prop: str, operator: str, *values: str | datetime) -> Filter:
+    """A simple filter. A time is sent as ``DateValue`` with its offset, to the millisecond."""
+    part = _element(
+        "Filter", _element("Property", text=prop), _element("SimpleOperator", text=operator)
+    )
+    part.set(TYPE, "SimpleFilterPart")
+    for value in values:
+        if isinstance(value, datetime):
+            part.append(_element("DateValue", text=value.isoformat(timespec="milliseconds")))
+        else:
+            part.append(_element("Value", text=value))
+    return part
+
+
+def both(left: Filter, right: Filter) -> Filter:
+    """Both filters at once; each operand carries its own type, or the service refuses it."""
+    whole = _element("Filter", left, _element("LogicalOperator", text="AND"), right)
+    left.tag, right.tag = f"{{{PARTNER}}}LeftOperand", f"{{{PARTNER}}}RightOperand"
+    whole.set(TYPE, "ComplexFilterPart")
+    return whole
+
+
+@dataclass(frozen=True)
+class Retrieve:
+    """A question for rows of one object.
+
+    `properties` are asked for under the service's names; a dotted one (``Client.ID``) is nested in
+    the answer. `result_type` is the xsi:type of the rows.
+    """
+
+    object_type: str
+    properties: Sequence[str]
+    where: Filter | None = None
+    all_accounts: bool = False
+    result_type: str = ""
+
+    def body(self, continue_from: str | None = None) -> etree._Element:
+        """The message; with `continue_from` (an answer's RequestID), the one for its next page."""
+        request = _element("RetrieveRequest", _element("ObjectType", text=self.object_type))
+        request.extend(_element("Properties", text=name) for name in self.properties)
+        if self.where is not None:
+            request.append(deepcopy(self.where))
+        if continue_from:
+            request.append(_element("ContinueRequest", text=continue_from))
+        if self.all_accounts:
+            request.append(_element("QueryAllAccounts", text="true"))
+        return _element("RetrieveRequestMsg", request)
+
+
+def message(token: str, body: etree._Element) -> bytes:
+    """The envelope around `body`."""
+    envelope = etree.Element(f"{{{ENVELOPE}}}Envelope", nsmap={"soap": ENVELOPE, "xsi": XSI})
+    header = etree.SubElement(envelope, f"{{{ENVELOPE}}}Header")
+    etree.SubElement(header, "fueloauth", nsmap=_TOKEN_DEFAULT).text = token
+    etree.SubElement(envelope, f"{{{ENVELOPE}}}Body").append(body)
+    return etree.tostring(envelope, xml_declaration=True, encoding="utf-8")
+
+
+# --- answers -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A SOAP fault: `code` without its prefix."""
+
+    code: str
+    text: str
+
+    @property
+    def is_expired_token(self) -> bool:
+        return self.text.strip().casefold() == "token expired"
+
+    @property
+    def is_timeout(self) -> bool:
+        return bool(_TIMEOUT.search(self.text))
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a Retrieve: each property's texts in row order, None where empty."""
+
+    columns: Mapping[str, list[str | None]]
+    rows: int
+    request_id: str
+    more: bool
+    repaired: bool = False
+
+
+def parse(answer: bytes, place: Place) -> tuple[etree._Element, bool]:
+    """The answer's tree, and whether characters that XML can't carry were replaced for it.
+
+    The service writes control characters of a bounce reason as references that no parser accepts;
+    they become U+FFFD. Raises `UnreadableAnswer` for anything that isn't XML, or has a DTD.
+    """
+    repaired = False
+    try:
+        root = etree.fromstring(answer, _parser())
+    except etree.XMLSyntaxError as error:
+        mended = _without_illegal(answer)
+        repaired = mended != answer
+        try:
+            if not repaired:
+                raise
+            root = etree.fromstring(mended, _parser())
+        except etree.XMLSyntaxError:
+            raise UnreadableAnswer(place, f"The answer is no XML ({error.msg})") from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise UnreadableAnswer(place, "The answer brings a DTD, which is refused")
+    return root, repaired
+
+
+def _parser() -> etree.XMLParser:
+    """A parser of its own for each page: threads don't share one."""
+    return etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=True,
+        remove_pis=True,
+        collect_ids=False,
+    )
+
+
+def _without_illegal(answer: bytes) -> bytes:
+    def legal(found: re.Match[bytes]) -> bytes:
+        code = int(found[1], 16) if found[1] else int(found[2])
+        possible = code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF
+        if possible and not re.match(ILLEGAL_IN_XML, chr(code)):
+            return found[0]
+        return REPLACEMENT.encode()
+
+    return _RAW.sub(REPLACEMENT.encode(), _REFERENCE.sub(legal, answer))
+
+
+def read_fault(answer: bytes) -> Fault | None:
+    """The fault in an answer, or None if there is none to be read."""
+    try:
+        root, _ = parse(answer, Place("a SOAP fault"))
+    except UnreadableAnswer:
+        return None
+    fault = root.find("s:Body/s:Fault", _NAMES)
+    if fault is None:
+        return None
+    code = fault.findtext("faultcode") or ""
+    return Fault(code.rpartition(":")[2], fault.findtext("faultstring") or "")
+
+
+def read_page(answer: bytes, question: Retrieve, place: Place) -> Page:
+    """A page of rows. Raises what `refusal` names, and `UnreadableAnswer` for a page that isn't
+    whole: no status, a row of another type, a property twice, more announced and nothing given.
+    """
+    root, repaired = parse(answer, place)
+    body = root.find("s:Body/p:RetrieveResponseMsg", _NAMES)
+    if body is None:
+        raise UnreadableAnswer(place, "The answer has no RetrieveResponseMsg")
+    status = body.findtext("p:OverallStatus", None, _NAMES)
+    if status not in ("OK", "MoreDataAvailable"):
+        raise refusal(status, place)
+    rows = body.findall("p:Results", _NAMES)
+    expected = question.result_type or question.object_type
+    for number, row in enumerate(rows, 1):
+        if row.get(TYPE, "").rpartition(":")[2] != expected:
+            raise UnreadableAnswer(place.at(number), f"The row isn't a {expected}")
+    more = status == "MoreDataAvailable"
+    request_id = body.findtext("p:RequestID", "", _NAMES)
+    if more and not rows:
+        raise UnreadableAnswer(place, "More rows are announced, but the page has none")
+    if more and not request_id:
+        raise UnreadableAnswer(place, "More rows are announced without a RequestID to ask for them")
+    read = _extension if expected == "ObjectExtension" else _columns
+    columns = read(body, rows, question.properties, place)
+    return Page(columns, len(rows), request_id, more, repaired)
+
+
+def _columns(
+    body: etree._Element, rows: list[etree._Element], names: Sequence[str], place: Place
+) -> dict[str, list[str | None]]:
+    """Each property in one sweep over the page; row by row only where a row lacks it."""
+    columns = {}
+    for name in names:
+        elements, having = _paths(name)
+        found = elements(body)
+        if len(found) == len(rows) == having(body):
+            columns[name] = [element.text for element in found]
+        elif len(found) > having(body):
+            raise UnreadableAnswer(place, f"A row has {name} more than once")
+        else:
+            path = "/".join(f"p:{step}" for step in name.split("."))
+            columns[name] = [row.findtext(path, None, _NAMES) or None for row in rows]
+    return columns
+
+
+@lru_cache(maxsize=64)
+def _paths(name: str) -> tuple[Callable[[etree._Element], Any], Callable[[etree._Element], Any]]:
+    path = "/".join(f"p:{step}" for step in name.split("."))
+    return (
+        etree.XPath(f"p:Results/{path}", namespaces=_NAMES),
+        etree.XPath(f"count(p:Results[{path}])", namespaces=_NAMES),
+    )
+
+
+def _extension(
+    body: etree._Element, rows: list[etree._Element], names: Sequence[str], place: Place
+) -> dict[str, list[str | None]]:
+    """Rows of an ``ObjectExtension``: named properties, and some elements of the object itself."""
+    columns: dict[str, list[str | None]] = {name: [] for name in names}
+    for number, row in enumerate(rows, 1):
+        values = {
+            prop.findtext("p:Name", None, _NAMES): prop.findtext("p:Value", None, _NAMES)
+            for prop in row.iterfind("p:Properties/p:Property", _NAMES)
+        }
+        if not values:
+            raise UnreadableAnswer(place.at(number), "The row has no properties")
+        for name in names:
+            own = row.findtext("/".join(f"p:{step}" for step in name.split(".")), None, _NAMES)
+            columns[name].append(values.get(name) or own or None)
+    return columns
+
+
+def refusal(status: str | None, place: Place) -> MarketingCloudError:
+    """What an ``OverallStatus`` other than OK means (facts/marketing-cloud.md §4.5)."""
+    if status is None:
+        return UnreadableAnswer(place, "The answer has no OverallStatus")
+    text = status.casefold()
+    if "permission" in text or "privilege" in text:
+        return PermissionMissing(place, status)
+    if "continuerequest" in text:
+        return ContinuationLost(place, status)
+    if _TIMEOUT.search(status):
+        return TimedOut(place, status)
+    return RequestRefused(place, status)
+
+
+def statuses_of(answer: bytes, message_name: str, place: Place) -> list[tuple[str, str]]:
+    """(StatusCode, StatusMessage) of each result of a Create, Update or Perform.
+
+    Raises as `read_page` does when the whole request was refused without a word on its parts.
+    """
+    root, _ = parse(answer, place)
+    body = root.find(f"s:Body/p:{message_name}", _NAMES)
+    if body is None:
+        raise UnreadableAnswer(place, f"The answer has no {message_name}")
+    found = [
+        (code.text or "", _sibling(code, "StatusMessage"))
+        for code in _results(body)
+        if code is not None
+    ]
+    status = body.findtext("p:OverallStatus", None, _NAMES)
+    if status != "OK" and not found:
+        raise refusal(status, place)
+    return found
+
+
+def _results(body: etree._Element) -> Iterable[etree._Element | None]:
+    for path in ("p:Results/p:Result/p:StatusCode", "p:Results/p:StatusCode"):
+        if found := body.findall(path, _NAMES):
+            return found
+    return []
+
+
+def _sibling(element: etree._Element, name: str) -> str:
+    parent = element.getparent()
+    return "" if parent is None else parent.findtext(f"p:{name}", "", _NAMES)

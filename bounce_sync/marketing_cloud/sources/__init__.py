@@ -1,0 +1,52 @@
+"""Where bounces, Held subscribers and statuses come from: one protocol, three roads.
+
+``soap`` asks SFMC's API, ``data_views`` lets query activities fill data extensions and reads those,
+``files`` reads what SFMC's extract activities put on an SFTP server. On one tenant all three give
+the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol
+
+import pandas as pd
+
+from bounce_sync.marketing_cloud.connection import Account
+from bounce_sync.rules.server_time import Window
+
+Kind = Literal["soap", "data_views", "files"]
+Say = Callable[[str], None]
+
+
+class Source(Protocol):
+    """One way to read a tenant. Every method raises a `MarketingCloudError` or gives all rows."""
+
+    @property
+    def calls(self) -> int:
+        """API calls made so far."""
+
+    def bounces(self, window: Window) -> pd.DataFrame:
+        """Every bounce event of the window (UTC), as `tables.RawBounces`, in order of time."""
+
+    def held(self) -> pd.DataFrame:
+        """Every subscriber that is Held now, as `tables.HeldSubscribers`, in order of key."""
+
+    def statuses(self, keys: Sequence[str]) -> pd.DataFrame:
+        """Today's status of each key, as `tables.ReleasedSubscribers`: one row per distinct key,
+        in the order asked. A key that SFMC doesn't know is ``Unknown``."""
+
+    def close(self) -> None:
+        """Give connections back."""
+
+
+def open_source(
+    kind: Kind, account: Account, say: Callable[[str], None] | None = None, **settings: Any
+) -> Source:
+    """The source of this kind. `say` gets a line of progress on long work; `settings` are the
+    source's own. Raises `ValueError` for a kind that isn't there."""
+    if kind == "soap":
+        from bounce_sync.marketing_cloud.sources.soap import SoapSource
+
+        return SoapSource(account, say=say, **settings)
+    raise ValueError(f"{kind!r} is no source; there are soap, data_views and files.")
