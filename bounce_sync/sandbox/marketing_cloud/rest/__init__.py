@@ -1,0 +1,1 @@
+"""The REST API of Marketing Cloud (facts/marketing-cloud.md 5)."""
