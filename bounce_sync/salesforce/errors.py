@@ -51,11 +51,14 @@ class Remedy:
 _LOCKED = Remedy(Action.RETRY, "Another transaction held the row; nothing to do.", attempts=5)
 _EDGE = Remedy(Action.RETRY, "The CRM was briefly unreachable; run again.", attempts=5)
 _RARE = Remedy(
-    Action.RETRY, "An error inside Salesforce; its id is in the message, for their support.",
-    attempts=3, alert=True,
+    Action.RETRY,
+    "An error inside Salesforce; its id is in the message, for their support.",
+    attempts=3,
+    alert=True,
 )
 _TRIGGER = Remedy(
-    Action.SKIP, "A trigger or flow of the org failed on this record; show its owner the message.",
+    Action.SKIP,
+    "A trigger or flow of the org failed on this record; show its owner the message.",
     alert=True,
 )
 _TRIGGER_PASSING = Remedy(
@@ -73,7 +76,8 @@ _POLICY = Remedy(
     alert=True,
 )
 _DISABLED = Remedy(
-    Action.STOP, "The API is switched off for this org or user: edition or 'API Enabled'.",
+    Action.STOP,
+    "The API is switched off for this org or user: edition or 'API Enabled'.",
     alert=True,
 )
 _OUR_FAULT = Remedy(
@@ -116,7 +120,8 @@ REMEDIES: dict[str, Remedy] = {
         Action.REROUTE, "The Lead was converted meanwhile; the next run follows it to its Contact."
     ),
     "FIELD_CUSTOM_VALIDATION_EXCEPTION": Remedy(
-        Action.SKIP, "A validation rule of the org refuses; its admin has to exempt this user.",
+        Action.SKIP,
+        "A validation rule of the org refuses; its admin has to exempt this user.",
         alert=True,
     ),
     "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY": _TRIGGER,
@@ -129,7 +134,8 @@ REMEDIES: dict[str, Remedy] = {
         Action.DEFER, "The record is in an approval process; a later run tries again."
     ),
     "DUPLICATES_DETECTED": Remedy(
-        Action.SAVE_DUPLICATE, "A duplicate rule blocks this record; its admin has to exempt us.",
+        Action.SAVE_DUPLICATE,
+        "A duplicate rule blocks this record; its admin has to exempt us.",
         alert=True,
     ),
     "DUPLICATE_VALUE": Remedy(
@@ -253,6 +259,8 @@ class RequestRejected(SalesforceError):
 
     def __init__(self, request: str, status: int, code: str, message: str, remedy: Remedy) -> None:
         self.status, self.code, self.message, self.remedy = status, code, message, remedy
+        self.after_drop = False
+        """An earlier attempt got no answer and may have taken effect all the same."""
         super().__init__(
             request, f"HTTP {status} {code}{': ' if message else ''}{message}.", remedy.advice
         )
@@ -266,7 +274,9 @@ class UnreadableAnswer(SalesforceError):
     """The CRM answered something that its documentation doesn't allow."""
 
     def __init__(self, request: str, why: str) -> None:
-        super().__init__(request, why, "Nothing was taken from it; run again, and report it if it stays.")
+        super().__init__(
+            request, why, "Nothing was taken from it; run again, and report it if it stays."
+        )
 
 
 class FieldsMissing(SalesforceError):

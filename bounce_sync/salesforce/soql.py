@@ -1,0 +1,155 @@
+"""SOQL: statements that fit, and pages that add up (facts/salesforce.md §4, facts/wire.md 31)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from simple_salesforce.format import format_soql
+
+from bounce_sync.salesforce import composite
+from bounce_sync.salesforce.composite import MOST_COLLECTIONS, Part, PartAnswer
+from bounce_sync.salesforce.errors import UnreadableAnswer
+from bounce_sync.salesforce.transport import Answer, with_parameters
+
+if TYPE_CHECKING:
+    from bounce_sync.salesforce.connection import Connection
+
+PAGE = 2000
+"""Records on a full page; the header that asks for it is only a hint."""
+LONGEST_STATEMENT = 95_000
+"""Characters of a statement, a little under the 100,000 that are allowed."""
+LONGEST_ADDRESS = 6_000
+"""Encoded characters of a statement that still goes into the address (the limit is 16,384)."""
+
+_PAGE_HINT = {"Sforce-Query-Options": f"batchSize={PAGE}"}
+
+
+@dataclass(frozen=True)
+class _Page:
+    records: list[dict[str, Any]]
+    total: int
+    following: str | None
+
+
+def run(
+    connection: Connection, statements: Sequence[str], *, deleted_too: bool = False
+) -> list[list[dict[str, Any]]]:
+    """See `Connection.query_many`."""
+    resource = "queryAll" if deleted_too else "query"
+    first: list[_Page] = []
+    for start in range(0, len(statements), MOST_COLLECTIONS):
+        group = statements[start : start + MOST_COLLECTIONS]
+        first += _first_pages(connection, resource, group)
+    return [
+        _whole(connection, page, _named(statement))
+        for page, statement in zip(first, statements, strict=True)
+    ]
+
+
+def count_many(
+    connection: Connection, conditions: Sequence[str], *, deleted_too: bool = False
+) -> list[int]:
+    """The number of records of each ``FROM … WHERE …``: one call for up to five."""
+    resource = "queryAll" if deleted_too else "query"
+    counts: list[int] = []
+    for start in range(0, len(conditions), MOST_COLLECTIONS):
+        group = [
+            f"SELECT COUNT() {condition}" for condition in conditions[start:][:MOST_COLLECTIONS]
+        ]
+        counts += [page.total for page in _first_pages(connection, resource, group)]
+    return counts
+
+
+def in_lists(head: str, values: Sequence[Any], tail: str = "") -> Iterator[str]:
+    """Statements ``head (…) tail`` that hold all values between them, each as long as allowed.
+
+    Values are quoted by simple-salesforce's `format_soql`; text is escaped, numbers are not quoted.
+    """
+    room = LONGEST_STATEMENT - len(head) - len(tail) - 2
+    part: list[str] = []
+    used = 0
+    for value in values:
+        quoted = format_soql("{}", value)
+        if part and used + len(quoted) + 1 > room:
+            yield f"{head}({','.join(part)}){tail}"
+            part, used = [], 0
+        part.append(quoted)
+        used += len(quoted) + 1
+    if part:
+        yield f"{head}({','.join(part)}){tail}"
+
+
+def _first_pages(connection: Connection, resource: str, statements: Sequence[str]) -> list[_Page]:
+    paths = [with_parameters(resource, {"q": statement}) for statement in statements]
+    names = [_named(statement) for statement in statements]
+    if len(statements) == 1 and len(paths[0]) <= LONGEST_ADDRESS:
+        return [
+            connection.request(
+                "GET",
+                paths[0],
+                what=names[0],
+                headers=_PAGE_HINT,
+                read=lambda answer: _page(answer.json(), names[0]),
+            )
+        ]
+    parts = [Part("GET", f"{connection.data_path}/{path}", headers=_PAGE_HINT) for path in paths]
+
+    def read(answers: list[PartAnswer]) -> list[_Page]:
+        pages = []
+        for answer, name in zip(answers, names, strict=True):
+            if answer.status != 200:
+                raise connection.refusal(name, answer.status, answer.body)
+            pages.append(_page(answer.body, name))
+        return pages
+
+    return composite.send(connection, parts, what=", ".join(dict.fromkeys(names)), read=read)
+
+
+def _whole(connection: Connection, page: _Page, name: str) -> list[dict[str, Any]]:
+    """Follows a first page to the end of its result."""
+    records, total, number = list(page.records), page.total, 1
+    seen: set[str] = set()
+    while page.following:
+        number += 1
+        request = f"{name}, page {number}"
+        if page.following in seen or not page.records:
+            raise UnreadableAnswer(request, "the CRM gave the same page again.")
+        seen.add(page.following)
+
+        def read(answer: Answer, request: str = request) -> _Page:
+            return _page(answer.json(), request)
+
+        page = connection.request(
+            "GET", page.following, what=request, headers=_PAGE_HINT, read=read
+        )
+        if page.total != total:
+            raise UnreadableAnswer(request, f"totalSize {page.total}, on page 1 it was {total}.")
+        records += page.records
+    if len(records) != total:
+        raise UnreadableAnswer(name, f"{len(records)} records of {total} came.")
+    return records
+
+
+def _page(body: Any, name: str) -> _Page:
+    if not isinstance(body, dict):
+        raise UnreadableAnswer(name, "not a query result.")
+    records, total, done = (body.get(key) for key in ("records", "totalSize", "done"))
+    following = body.get("nextRecordsUrl")
+    if not isinstance(records, list) or not isinstance(total, int) or not isinstance(done, bool):
+        raise UnreadableAnswer(name, "no records, totalSize or done in it.")
+    if not all(isinstance(record, dict) for record in records):
+        raise UnreadableAnswer(name, "a record that isn't one.")
+    if done == bool(following):
+        raise UnreadableAnswer(name, "done and nextRecordsUrl contradict each other.")
+    if following and not str(following).startswith("/services/data/"):
+        raise UnreadableAnswer(name, "nextRecordsUrl isn't an address of this API.")
+    return _Page(records, total, following)
+
+
+def _named(statement: str) -> str:
+    """A statement's name in errors: what it reads, never its values."""
+    words = statement.split()
+    source = words[words.index("FROM") + 1] if "FROM" in words else "?"
+    return f"query of {source}"
