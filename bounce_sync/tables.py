@@ -38,6 +38,7 @@ BOUNCE_CATEGORIES = (
 
 HELD = "Held"
 UNKNOWN_STATUS = "Unknown"
+NOT_JUDGED = "NotJudged"
 STATUSES = ("Active", "Bounced", HELD, "Unsubscribed", "Deleted")
 """``Subscriber.Status`` over SOAP (facts/marketing-cloud.md §1.2)."""
 
@@ -210,7 +211,7 @@ class ReleasedSubscribers(Table):
     subscriber_key: Series[str] = _subscriber_key()
     status: Series[str] = _text(
         "SFMC's status; `Unknown` where SFMC has no such subscriber.",
-        isin=(*STATUSES, UNKNOWN_STATUS, "NotJudged"),
+        isin=(*STATUSES, UNKNOWN_STATUS, NOT_JUDGED),
     )
     read_at: Series[Utc] = pa.Field(description="When SFMC was asked.")
 
@@ -240,7 +241,7 @@ class CrmFlagChanges(Table):
         "How the key leads to the record.", nullable=True, isin=RESOLUTIONS
     )
     status: Series[str] = _text(
-        "SFMC's status of the key.", isin=(*STATUSES, UNKNOWN_STATUS, "NotJudged")
+        "SFMC's status of the key.", isin=(*STATUSES, UNKNOWN_STATUS, NOT_JUDGED)
     )
     bounced_at: Series[Utc] = pa.Field(
         nullable=True, description="The bounce that the decision rests on."

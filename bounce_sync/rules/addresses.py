@@ -1,7 +1,7 @@
 """When two e-mail addresses are the same, and how an address is remembered without keeping it.
 
-The same after trimming, Unicode NFC, case folding, and IDNA of the domain. Plus-tags and dots count:
-only the receiving server knows what they mean.
+The same after trimming, Unicode NFC, case folding, and IDNA of the domain. Plus-tags and dots
+count: only the receiving server knows what they mean.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bounce_sync.rules.addresses import domains_of, normalised_domains
 from bounce_sync.rules.policy import SyncPolicy
+from bounce_sync.rules.texts import is_in
 from bounce_sync.tables import HARD_BOUNCE, ConfirmedBounceStaging, shape
 
 # Of bounces at one instant the first by these is the newest, so that neither row order nor the
@@ -24,18 +25,18 @@ def confirm(
     """One row per Held subscriber with a confirming bounce (`ConfirmedBounceStaging`), by key.
 
     `bounces` (`RawBounces`) are those of the evidence window's days and no others; `held` is
-    `HeldSubscribers`. `carried` are staging rows of earlier partitions whose decision was quarantined
-    or whose write was rejected: they stay staged while Held, and evidence of the window replaces all
-    of them but the day since when they are carried.
+    `HeldSubscribers`. `carried` are staging rows of earlier partitions whose decision was
+    quarantined or whose write was rejected: they stay staged while Held, and evidence of the window
+    replaces all of them but the day since when they are carried.
     """
     held = held[["subscriber_key", "email_address"]].rename(
         columns={"email_address": "held_address"}
     )
-    carried = carried[carried["subscriber_key"].isin(held["subscriber_key"])]
-    evidence = bounces[bounces["subscriber_key"].isin(held["subscriber_key"])]
+    carried = carried[is_in(carried["subscriber_key"], held["subscriber_key"])]
+    evidence = bounces[is_in(bounces["subscriber_key"], held["subscriber_key"])]
     if policy.confirm == "held_with_hard_bounce":
         hard = evidence.loc[evidence["bounce_category"] == HARD_BOUNCE, "subscriber_key"]
-        evidence = evidence[evidence["subscriber_key"].isin(hard)]
+        evidence = evidence[is_in(evidence["subscriber_key"], hard)]
 
     newest = _newest(evidence).merge(held, on="subscriber_key")
     counts = evidence["subscriber_key"].value_counts()
@@ -53,7 +54,7 @@ def confirm(
             "carried_since": newest["subscriber_key"].map(since),
         }
     )
-    kept = carried[~carried["subscriber_key"].isin(confirmed["subscriber_key"])]
+    kept = carried[~is_in(carried["subscriber_key"], confirmed["subscriber_key"])]
     staging = pd.concat([shape(ConfirmedBounceStaging, confirmed), kept], ignore_index=True)
     staging["bounce_reason"] = (
         staging["bounce_reason"]
@@ -95,7 +96,7 @@ def funnel(bounces: pd.DataFrame, held: pd.DataFrame, staging: pd.DataFrame) -> 
     with a hard bounce in `bounces` whom SFMC still mails, or doesn't call Held.
     """
     hard = bounces["bounce_category"] == HARD_BOUNCE
-    is_held = bounces["subscriber_key"].isin(held["subscriber_key"])
+    is_held = is_in(bounces["subscriber_key"], held["subscriber_key"])
     return {
         "raw_bounces": len(bounces),
         "hard_bounces": int(hard.sum()),

@@ -1,8 +1,8 @@
 """Which CRM record a subscriber key leads to, and which keys may speak for a record.
 
-Record ids come in a case-sensitive form of 15 characters and a case-safe one of 18, whose last three
-say which of the others are capitals (facts/salesforce.md §6). A key whose 18 characters lost their
-case is repaired from them; 15 characters are taken as they are. Anything else is no id.
+Record ids come in a case-sensitive form of 15 characters and a case-safe one of 18, whose last
+three say which of the others are capitals (facts/salesforce.md §6). A key whose 18 characters lost
+their case is repaired from them; 15 characters are taken as they are. Anything else is no id.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import pandas as pd
 from bounce_sync.tables import ACCOUNT, CONTACT, KEY_LENGTH, LEAD, CrmFlagState, shape
 
 MAX_HOPS = 10
-"""A chain of conversions and merges is followed this far; a longer one, or a circle, leads nowhere."""
+"""Chains of conversions and merges are followed this far; longer ones and circles lead nowhere."""
 
+_ID_18 = "[0-9A-Za-z]{15}[A-Za-z0-5]{3}"
 _PREFIXES = {"003": CONTACT, "00Q": LEAD, "001": ACCOUNT}
 _SUFFIXES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _CAPITALS = {code: "1" if chr(code).isupper() else "0" for code in range(128)}
@@ -66,14 +67,17 @@ def same_subscriber(key: str) -> str:
 
 
 def compared_form(keys: pd.Series, match_field: str) -> pd.Series:
-    """`same_subscriber` of each key; without regard to case where keys are a field's values."""
-    if match_field != "Id":
-        return keys.str.lower()
-    return pd.Series([same_subscriber(key) for key in keys], index=keys.index, dtype="str")
+    """A form that two keys share exactly where they are one subscriber's (`same_subscriber`).
+
+    The suffix decides the case of an 18-character id, so that its lower case will do. Values of
+    another `match_field` are compared without regard to case, as SOQL does.
+    """
+    folded = keys.str.lower()
+    return folded if match_field != "Id" else keys.mask(keys.str.fullmatch(_ID_18), folded)
 
 
 def record_ids(keys: pd.Series) -> pd.DataFrame:
-    """One row per key: subscriber_key, object, record_id; both empty where it spells no id of ours."""
+    """One row per key: subscriber_key, object, record_id; both empty if it is no id of ours."""
     ids = [record_id(key) for key in keys]
     objects = [object_of(each) if each else None for each in ids]
     spelled = pd.DataFrame(

@@ -1,19 +1,20 @@
 """The policy: every choice that the rules leave to the people who run the sync.
 
 One frozen object, made of plain values, so that it can be stored with a plan and shown in the
-Launchpad. Its fields' metadata is their only documentation; the UI and the README take it from here.
+Launchpad. Its fields' metadata is their only documentation; the UI and the README take it from
+here.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from bounce_sync.tables import HELD, REASON_LENGTH, STATUSES
 
-Confirm = Literal["held", "held_with_hard_bounce"]
-ForeignFlags = Literal["adopt", "leave"]
+CONFIRM = ("held", "held_with_hard_bounce")
+FOREIGN_FLAGS = ("adopt", "leave")
 
 CARRY_DAYS = 60
 """A quarantined or rejected key is staged again for at most this many days."""
@@ -38,13 +39,14 @@ def _setting(default: Any, description: str) -> Any:
 class SyncPolicy:
     """What confirms a bounce, what clears a flag, and how much may change in one run."""
 
-    confirm: Confirm = _setting(
+    confirm: Literal["held", "held_with_hard_bounce"] = _setting(
         "held",
         "held: Held plus any bounce confirms. held_with_hard_bounce: the evidence must include a "
         "Hard bounce, as the classic Automation Studio query does.",
     )
     evidence_days: int = _setting(
-        15, "A bounce on the partition's day or the evidence_days - 1 days before it confirms (1-31)."
+        15,
+        "A bounce on the partition's day or the evidence_days - 1 days before it confirms (1-31).",
     )
     evidence_from: str = _setting(
         "", "First day of evidence (YYYY-MM-DD) for a catch-up run; empty: evidence_days back."
@@ -62,7 +64,7 @@ class SyncPolicy:
     require_same_email: bool = _setting(
         True, "Flag only where the CRM still has the address that bounced."
     )
-    foreign_flags: ForeignFlags = _setting(
+    foreign_flags: Literal["adopt", "leave"] = _setting(
         "adopt",
         "Flags that the ledger doesn't know: adopt judges them like our own, leave never clears or "
         "refreshes them.",
@@ -90,7 +92,7 @@ class SyncPolicy:
     def _demands(self) -> list[tuple[bool, str]]:
         clearable = [status for status in STATUSES if status != HELD]
         return [
-            (self.confirm in get_args(Confirm), f"confirm is one of {', '.join(get_args(Confirm))}"),
+            (self.confirm in CONFIRM, f"confirm is one of {', '.join(CONFIRM)}"),
             (1 <= self.evidence_days <= 31, "evidence_days is 1 to 31"),
             (_is_day(self.evidence_from), "evidence_from is empty or a day like 2026-01-31"),
             (1 <= self.reason_length <= REASON_LENGTH, f"reason_length is 1 to {REASON_LENGTH}"),
@@ -100,8 +102,8 @@ class SyncPolicy:
             ),
             (bool(self.match_field), "match_field names a field"),
             (
-                self.foreign_flags in get_args(ForeignFlags),
-                f"foreign_flags is one of {', '.join(get_args(ForeignFlags))}",
+                self.foreign_flags in FOREIGN_FLAGS,
+                f"foreign_flags is one of {', '.join(FOREIGN_FLAGS)}",
             ),
             (self.max_changes >= 0, "max_changes isn't negative"),
             (self.max_domain_spike > 0, "max_domain_spike is above 0"),
@@ -114,7 +116,7 @@ class SyncPolicy:
 
     @classmethod
     def restore(cls, stored: dict[str, Any]) -> SyncPolicy:
-        """The policy that `stored` came from. Raises `PolicyError` for a setting it doesn't know."""
+        """The policy that `stored` came from. Raises `PolicyError` for an unknown setting."""
         known = {each.name for each in fields(cls)}
         if unknown := sorted(set(stored) - known):
             raise PolicyError(f"The stored policy has unknown settings: {', '.join(unknown)}.")

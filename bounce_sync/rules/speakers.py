@@ -1,0 +1,112 @@
+"""Which of the keys that lead to a record speaks for it, and what SFMC says of that key.
+
+Its own key comes first. Keys of Leads converted into it and of records merged into it count only
+where SFMC doesn't know its own. Within one of the two groups a status that clears beats Held, Held
+beats the rest, and of several Held ones that with the newest bounce speaks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from bounce_sync.rules.identity import compared_form
+from bounce_sync.rules.policy import SyncPolicy
+from bounce_sync.rules.texts import is_in
+from bounce_sync.tables import HELD, NOT_JUDGED, STATUSES, UNKNOWN_STATUS
+
+
+def heard(
+    state: pd.DataFrame,
+    staging: pd.DataFrame,
+    held: pd.DataFrame,
+    released: pd.DataFrame,
+    policy: SyncPolicy,
+) -> pd.DataFrame:
+    """`CrmFlagState` with what SFMC says of each key, in the same order.
+
+    Added: status; held_address (SFMC's address, where Held); staged; staged_address, bounced_at and
+    domain of the staged bounce; ambiguous (the key matches several live records of one object); and
+    speaks, which is true of exactly one row of each record.
+    """
+    rows = state.reset_index(drop=True)
+    rows = rows.join(said_of(rows["subscriber_key"], held, released, policy))
+    bounces = staging[["subscriber_key", "email_address", "bounced_at", "domain"]]
+    bounces = bounces.rename(columns={"email_address": "staged_address"})
+    rows = rows.merge(bounces, on="subscriber_key", how="left")
+    rows["staged"] = rows["bounced_at"].notna()
+    record = rows.groupby(["object", "record_id"], sort=False).ngroup().to_numpy()
+    rows["ambiguous"] = _ambiguous(rows, record, policy.match_field)
+    rows["speaks"] = _speaks(rows, record, policy)
+    return rows
+
+
+def said_of(
+    keys: pd.Series, held: pd.DataFrame, released: pd.DataFrame, policy: SyncPolicy
+) -> pd.DataFrame:
+    """SFMC's word on each key: status and, where that is Held, held_address; indexed like `keys`.
+
+    A key that neither frame has is not judged: nothing is done on a guess.
+    """
+    asked = pd.DataFrame({"form": compared_form(keys, policy.match_field)})
+    # Spellings of one key are equal but for case, which leaves few rows of a large table.
+    folded = keys.str.lower()
+    known = []
+    for frame in (held, released):
+        nearly = frame[is_in(frame["subscriber_key"].str.lower(), folded)]
+        form = compared_form(nearly["subscriber_key"], policy.match_field)
+        known.append(nearly.assign(form=form).sort_values("subscriber_key"))
+    holds, others = known
+    others = others.assign(rank=others["status"].map(_ranks(policy))).sort_values("rank")
+    address = holds.drop_duplicates("form").set_index("form")["email_address"]
+    status = others.drop_duplicates("form").set_index("form")["status"]
+
+    is_held = is_in(asked["form"], holds["form"])
+    return pd.DataFrame(
+        {
+            "status": asked["form"].map(status).fillna(NOT_JUDGED).mask(is_held, HELD),
+            "held_address": asked["form"].map(address),
+        }
+    )
+
+
+def _ranks(policy: SyncPolicy) -> dict[str, int]:
+    """Statuses in the order in which they speak."""
+    mailed_or_held = [*policy.clear_statuses, HELD]
+    rest = [status for status in (*STATUSES, NOT_JUDGED) if status not in mailed_or_held]
+    clearing = dict.fromkeys(policy.clear_statuses, 0)
+    return clearing | {status: n for n, status in enumerate([HELD, *rest, UNKNOWN_STATUS], start=1)}
+
+
+def _ambiguous(rows: pd.DataFrame, record: np.ndarray, match_field: str) -> pd.Series:
+    if match_field in ("Id", "Email"):  # one record has an id; of an e-mail all are meant
+        return pd.Series(data=False, index=rows.index)
+    form = compared_form(rows["subscriber_key"], match_field)
+    led_to = pd.DataFrame({"form": form, "object": rows["object"], "record": record})
+    live = led_to.mask(rows["is_converted"])
+    return live.groupby(["form", "object"])["record"].transform("nunique") > 1
+
+
+def _speaks(rows: pd.DataFrame, record: np.ndarray, policy: SyncPolicy) -> np.ndarray:
+    own = (rows["resolution"] == "own").to_numpy()
+    own_known = own & (rows["status"] != UNKNOWN_STATUS).to_numpy()
+    has_own = np.zeros(record.max(initial=-1) + 1, dtype=bool)
+    has_own[record[own_known]] = True
+
+    spelling, _ = pd.factorize(rows["subscriber_key"], sort=True)
+    order = np.lexsort(
+        [  # the last decides first
+            spelling,
+            rows["subscriber_key"] != rows["record_id"],  # the id itself before its other forms
+            ~own,
+            -rows["bounced_at"].fillna(pd.Timestamp(0, tz="UTC")).astype("int64"),
+            rows["status"].map(_ranks(policy)),
+            has_own[record] & ~own,
+            record,
+        ]
+    )
+    first = np.ones(len(rows), dtype=bool)
+    first[1:] = record[order[1:]] != record[order[:-1]]
+    speaks = np.zeros(len(rows), dtype=bool)
+    speaks[order[first]] = True
+    return speaks
