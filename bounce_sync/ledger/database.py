@@ -20,6 +20,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from filelock import FileLock
 from sqlalchemy import (
+    JSON,
     Boolean,
     Connection,
     DateTime,
@@ -65,6 +66,9 @@ def open_database(url: str) -> Engine:
             f"The ledger at {address.render_as_string()} can't be opened: "
             f"{getattr(error, 'orig', None) or type(error).__name__}. Check BOUNCE_SYNC_LEDGER."
         ) from error
+    except LedgerError:
+        engine.dispose()
+        raise
     return engine
 
 
@@ -106,7 +110,10 @@ def _copy(
 
 
 def read(connection: Connection, query: Select) -> pd.DataFrame:
-    """The rows of `query` as a frame: text `str`, times UTC, numbers `Int64`, truth `boolean`."""
+    """The rows of `query` as a frame.
+
+    Text is `str`, times are UTC, numbers `Int64`, truth values `boolean`; JSON comes as objects.
+    """
     names = [column.key or "" for column in query.selected_columns]
     kinds = [_dtype(column.type) for column in query.selected_columns]
     result = connection.execution_options(stream_results=True).execute(query)
@@ -135,7 +142,9 @@ def _dtype(kind: TypeEngine[Any]) -> Any:
         return "datetime64[us, UTC]"
     if isinstance(kind, Boolean):
         return "boolean"
-    return "Int64" if isinstance(kind, Integer) else "str"
+    if isinstance(kind, Integer):
+        return "Int64"
+    return "object" if isinstance(kind, JSON) else "str"
 
 
 def _plain(column: pd.Series) -> list[Any]:

@@ -212,6 +212,13 @@ class Ledger:
         condition = questions.of_records_or_keys(list(record_ids), list(subscriber_keys))
         return self._read(questions.history(condition))
 
+    def runs(self) -> pd.DataFrame:
+        """Every run, oldest first.
+
+        Columns: run_id, partition, target, policy (plain values), released, undoes, at.
+        """
+        return self._read(questions.runs())
+
     def intents_of(self, run_id: str) -> pd.DataFrame:
         """Every intent of a run, columns as `history`. Raises `UnknownRun`."""
         rows = self._read(questions.history(questions.of_run(run_id)))

@@ -85,21 +85,18 @@ def _advisory_lock(
     engine: Engine, run_id: str, wait_seconds: float, say: Say
 ) -> Iterator[StillHeld]:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as session:
-        try:
-            session.execute(
-                text("SELECT set_config('application_name', :name, false)"),
-                {"name": (_NAME + run_id)[:63]},
-            )
-            # The server notices within two minutes that the machine of a writer is gone.
-            for setting, value in (("idle", 60), ("interval", 15), ("count", 4)):
-                session.execute(text(f"SET tcp_keepalives_{setting} = {value}"))
-            if not session.execute(text(f"SELECT pg_try_advisory_lock({_KEY})")).scalar_one():
-                say(_waiting(_session_that_holds(session), wait_seconds))
-                _wait_on_server(session, wait_seconds)
-            yield lambda: _ping(session)
-        finally:
-            # Closed, not returned to the pool: the lock and the name end with the session.
-            session.invalidate()
+        session.detach()  # it ends with the block, and the lock with it
+        session.execute(
+            text("SELECT set_config('application_name', :name, false)"),
+            {"name": (_NAME + run_id)[:63]},
+        )
+        # The server notices within two minutes that the machine of a writer is gone.
+        for setting, value in (("idle", 60), ("interval", 15), ("count", 4)):
+            session.execute(text(f"SET tcp_keepalives_{setting} = {value}"))
+        if not session.execute(text(f"SELECT pg_try_advisory_lock({_KEY})")).scalar_one():
+            say(_waiting(_session_that_holds(session), wait_seconds))
+            _wait_on_server(session, wait_seconds)
+        yield lambda: _ping(session)
 
 
 def _wait_on_server(session: Connection, wait_seconds: float) -> None:

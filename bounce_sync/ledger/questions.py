@@ -216,6 +216,11 @@ def carried(partition: str) -> Select:
     )
 
 
+def runs() -> Select:
+    """Every run, oldest first."""
+    return select(*(each for each in run.c if each is not run.c.number)).order_by(run.c.number)
+
+
 def written_since(moment: datetime) -> Select:
     """One row where anything was sent at or after `moment`."""
     return select(literal(1)).where(intent.c.created_at >= moment).limit(1)
