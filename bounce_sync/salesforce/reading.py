@@ -180,7 +180,7 @@ class RecordReader:
         searches: dict[Search, list[Any]],
         whole: dict[Search, pd.DataFrame],
     ) -> pd.DataFrame:
-        """Records, deleted ones too, whose column has one of the values, in as few calls as it takes.
+        """Records, deleted ones too, whose column has one of the values: in as few calls as can be.
 
         Either the values go into statements of 95,000 characters, five of them a call, or all
         records that have any value there are read; these are kept in `whole` for the next hop.
