@@ -1,0 +1,84 @@
+"""The sandbox's CRM: Salesforce's REST, Bulk 2.0 and the SOAP calls that set-up needs.
+
+Written from the service's documentation and from what public clients send and expect
+(facts/salesforce.md §11, facts/wire.md 27-41); it shares no code with the clients of this package.
+
+Settings of the tenant that change how the org behaves (``store.set_setting``):
+
+========================  ==========  =======================================================
+setting                   default     meaning
+========================  ==========  =======================================================
+``api_limit``             100000      API calls a day; beyond it REQUEST_LIMIT_EXCEEDED
+``api_used``              0           calls that were used before the server started
+``session_seconds``       7200        life of an access token
+``soap_login``            true        SOAP login (never above v64)
+``missing_permissions``   (none)      of the user, e.g. ``ViewSetup ModifyMetadata``
+``person_accounts``       false       Person Accounts
+``edit_converted_leads``  false       "View and Edit Converted Leads"
+``lock_accounts``         false       concurrent writes on one Account collide
+``lock_wait_ms``          0           how long a write waits for a lock
+``write_ms``              0           how long a write holds its locks at least
+``query_page``            2000        records on a SOQL page
+``bulk_batch_records``    10000       records of an internal Bulk batch
+``bulk_batch_ms``         0           how long such a batch takes at least
+``bulk_query_page``       250000      records on a page of Bulk query results
+========================  ==========  =======================================================
+
+Rows of ``crm_refusal(record_id, code, message, fields)`` make every write of a record fail with
+that error, as a trigger, an approval or a sharing rule would. Rows of the object
+``ValidationRule`` are validation rules, of ``AssignmentRule`` lead assignment rules.
+"""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS crm_refusal (
+    record_id TEXT PRIMARY KEY,
+    code TEXT NOT NULL,
+    message TEXT NOT NULL,
+    fields TEXT -- names, separated by spaces
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS bulk_job (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL, -- ingest or query
+    operation TEXT NOT NULL,
+    object TEXT,
+    state TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    modified_at TEXT NOT NULL,
+    api_version TEXT NOT NULL,
+    settings TEXT NOT NULL, -- JSON: delimiter, line ending, assignment rule, the statement, a fault
+    content BLOB, -- the upload; of a query, the ids it found
+    total INTEGER NOT NULL DEFAULT 0,
+    error_message TEXT,
+    elapsed_ms INTEGER NOT NULL DEFAULT 0,
+    claimed_by TEXT,
+    claimed_until REAL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS bulk_batch (
+    job_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    done INTEGER NOT NULL DEFAULT 0,
+    records INTEGER NOT NULL,
+    failed INTEGER NOT NULL DEFAULT 0,
+    rows TEXT, -- JSON until it is done
+    successful_csv TEXT,
+    failed_csv TEXT,
+    PRIMARY KEY (job_id, number)
+);
+
+CREATE TABLE IF NOT EXISTS metadata_component (
+    type TEXT NOT NULL,
+    full_name TEXT NOT NULL,
+    body TEXT NOT NULL, -- XML
+    modified_at TEXT NOT NULL,
+    PRIMARY KEY (type, full_name)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS metadata_deploy (
+    id TEXT PRIMARY KEY,
+    created_at TEXT NOT NULL,
+    result TEXT NOT NULL -- JSON
+) WITHOUT ROWID;
+"""

@@ -1,0 +1,67 @@
+"""What the handlers of one served org share."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bounce_sync.sandbox.salesforce.errors import ServiceError
+from bounce_sync.sandbox.salesforce.locks import Locks
+from bounce_sync.sandbox.salesforce.sessions import Sessions
+
+if TYPE_CHECKING:
+    from bounce_sync.sandbox.salesforce.cursors import Cursors
+    from bounce_sync.sandbox.store import Store
+
+FIRST_VERSION, LAST_VERSION = 31, 68
+"""API versions that are served; older ones answer 410, unknown ones 404."""
+
+
+@dataclass
+class Service:
+    """A served org: its store, its address without a trailing slash, and what only lives while
+    it is served (tokens, locks, query cursors, the count of calls)."""
+
+    store: Store
+    base_url: str
+    sessions: Sessions
+    cursors: Cursors
+    locks: Locks = field(default_factory=Locks)
+    calls: int = 0
+    _counting: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, calls: int = 1) -> None:
+        """Counts API calls against the day's allowance.
+
+        Raises:
+            ServiceError: 403 REQUEST_LIMIT_EXCEEDED once it is used up.
+        """
+        used, limit = self.usage()
+        if used + calls > limit:
+            raise limit_exceeded()
+        with self._counting:
+            self.calls += calls
+
+    def usage(self) -> tuple[int, int]:
+        """Calls used and allowed in the day."""
+        used = int(self.store.setting("api_used", "0")) + self.calls
+        return used, int(self.store.setting("api_limit", "100000"))
+
+    def lacks(self, permission: str) -> bool:
+        """Whether the user was denied a permission (setting ``missing_permissions``)."""
+        return permission in self.store.setting("missing_permissions", "").split()
+
+    def user(self, user_id: str) -> dict[str, str]:
+        """Name, address and time zone of a user."""
+        row = self.store.execute('SELECT * FROM "User" WHERE "Id" = ?', (user_id,)).fetchone()
+        return {} if row is None else {key: row[key] or "" for key in row.keys()}  # noqa: SIM118
+
+    def time_zone(self, user_id: str) -> str:
+        """The user's time zone, in which days begin."""
+        return self.user(user_id).get("TimeZoneSidKey") or "UTC"
+
+
+def limit_exceeded() -> ServiceError:
+    """The day's calls are used up."""
+    return ServiceError(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
