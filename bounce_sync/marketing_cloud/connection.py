@@ -41,6 +41,9 @@ SOAP_CALLS_PER_MINUTE = 2_000
 REST_CALLS_PER_MINUTE = 2_500
 """What Salesforce's support advises (facts/marketing-cloud.md §4.5, §5.7)."""
 
+ALL_UNITS = ("*",)
+"""Business units of an account that means all of them: the parent's token asks for every one."""
+
 _UNREADABLE_ATTEMPTS = 3
 _CONNECTIONS = 64
 

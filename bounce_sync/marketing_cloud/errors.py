@@ -105,6 +105,15 @@ class UnreadableAnswer(MarketingCloudError):
     )
 
 
+class HeldFilterSilent(MarketingCloudError):
+    """The tenant answers a filter by status with nothing, though subscribers are Held."""
+
+    advice = (
+        "This tenant can't filter subscribers by status: set SFMC_HELD=by_key, which asks only for "
+        "the keys in the evidence window and the flagged ones."
+    )
+
+
 class TimedOut(MarketingCloudError):
     """The service took too long for this request."""
 

@@ -108,23 +108,28 @@ def _instead(task: Task[T], reason: Exception, smallest: timedelta) -> list[Task
     return [replace(task, window=half) for half in task.window.halves()]
 
 
-def parts(window: Window, times: pa.Array, splits: int, workers: int) -> list[Window]:
+def parts(
+    window: Window, times: pa.Array, splits: int, workers: int, now: datetime
+) -> list[Window]:
     """How to split a window whose first page (with rows of these times) announces more.
 
     Where the page comes in order of time, it shows the density, and with it how many windows of
     `PAGES_A_WINDOW` there should be. Where it doesn't, it is a sample of the whole window: its
-    quantiles make even windows, once. Empty: the window is best read on.
+    quantiles make even windows, once. `now` is where rows end that are spread over years: a later
+    end of the window is only there to lose none. Empty: the window is best read on.
     """
     first, last = pc.min(times).as_py(), pc.max(times).as_py()
     if _in_order(times):
-        seen = last - window.start if times[0].as_py() == first else window.end - first
-        pages = math.ceil(window.length / max(seen, timedelta(milliseconds=1)))
+        ascending = times[0].as_py() == first
+        end = min(window.end, max(now, last))
+        rest = end - last if ascending else first - window.start
+        pages = 1 + rest / (last - first)
         if pages <= (2 * PAGES_A_WINDOW if splits else workers):
             return []
         wanted = max(2 if splits else workers, math.ceil(pages / PAGES_A_WINDOW))
         count = min(MOST_PARTS, wanted)
-        step = window.length / count
-        return _cut(window, [window.start + step * n for n in range(1, count)])
+        start, end = (first, end) if ascending else (window.start, last)
+        return _cut(window, [start + (end - start) / count * n for n in range(1, count)])
     if splits:
         return []
     share = [n / (2 * workers) for n in range(1, 2 * workers)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 import pandas as pd
@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bounce_sync.marketing_cloud.errors import Place, UnreadableAnswer
-from bounce_sync.marketing_cloud.soap import ILLEGAL_IN_XML, REPLACEMENT
+from bounce_sync.marketing_cloud.soap import EDGE, ILLEGAL_IN_XML, REPLACEMENT
 from bounce_sync.rules.server_time import Window
 from bounce_sync.tables import (
     BOUNCE_CATEGORIES,
+    HELD,
     KEY_LENGTH,
     STATUSES,
     UNKNOWN_BOUNCE,
@@ -29,10 +30,6 @@ from bounce_sync.tables import (
     Table,
     shape,
 )
-
-EDGE = timedelta(seconds=1)
-"""Windows are asked for this much wider at both ends and cut exactly here: the service's own edges
-are documented neither in precision nor in which end they include."""
 
 Column: TypeAlias = Sequence[str | None] | pa.Array
 
@@ -58,6 +55,9 @@ _BOUNCES = pa.schema(
         ("email_address", pa.string()),
         ("job_id", pa.int64()),
     ]
+)
+_SUBSCRIBERS = pa.schema(
+    [("subscriber_key", pa.string()), ("email_address", pa.string()), ("status", pa.string())]
 )
 HELD_SINCE = pa.schema([("subscriber_key", pa.string()), ("held_at", UTC_TIME)])
 _SERVER_TIME = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,7})?$"
@@ -171,28 +171,31 @@ def demand(holds: pa.Array, place: Place, wrong: str) -> None:
 # --- tables ------------------------------------------------------------------------------------
 
 
-def bounces(columns: Mapping[str, Any], window: Window, place: Place) -> pa.Table:
-    """Columns of `RawBounces` (those a source has) as a table of the window's rows, exactly.
+def bounces(columns: Mapping[str, pa.Array]) -> pa.Table:
+    """Columns of `RawBounces`, those that a source has, as a table; the others are empty."""
+    size = len(columns["event_at"])
+    values = [columns.get(each.name, pa.nulls(size, each.type)) for each in _BOUNCES]
+    return pa.table(values, schema=_BOUNCES)
 
-    Raises `UnreadableAnswer` for a row further out of the window than `EDGE`; rows nearer than that
-    belong to the neighbouring window, which asks for them as well.
+
+def cut(name: str, table: pa.Table, times: pa.Array, window: Window, place: Place) -> pa.Table:
+    """The rows whose time lies in the window, exactly; `times` are the rows', `name` their column.
+
+    Rows up to `EDGE` outside belong to the neighbouring window, which asks for them as well. Raises
+    `UnreadableAnswer` for a row further out, or without a time.
     """
-    event_at = columns["event_at"]
-    size = len(event_at)
-    demand(pc.is_valid(event_at), place, "EventDate is empty")
-    start, end = (pa.scalar(each, UTC_TIME) for each in (window.start, window.end))
-    widest = (pa.scalar(window.start - EDGE, UTC_TIME), pa.scalar(window.end + EDGE, UTC_TIME))
-    near = pc.and_(pc.greater_equal(event_at, widest[0]), pc.less_equal(event_at, widest[1]))
+    demand(pc.is_valid(times), place, f"{name} is empty")
+    bounds = (window.start - EDGE, window.start, window.end, window.end + EDGE)
+    widest_start, start, end, widest_end = (pa.scalar(each, UTC_TIME) for each in bounds)
+    near = pc.and_(pc.greater_equal(times, widest_start), pc.less_equal(times, widest_end))
     demand(near, place, "The row lies outside of the window that was asked for")
-    unit = columns["business_unit"]
-    given = dict(columns)
-    if isinstance(unit, str):
-        given["business_unit"] = pa.repeat(pa.scalar(unit), size)
-    table = pa.table(
-        [given.get(each.name, pa.nulls(size, each.type)) for each in _BOUNCES], schema=_BOUNCES
-    )
-    within = pc.and_(pc.greater_equal(event_at, start), pc.less(event_at, end))
+    within = pc.and_(pc.greater_equal(times, start), pc.less(times, end))
     return table if pc.all(within, min_count=0).as_py() else table.filter(within)
+
+
+def only_held(subscribers: pa.Table) -> pa.Table:
+    """The subscribers whose status is Held."""
+    return subscribers.filter(pc.equal(subscribers["status"], HELD))
 
 
 @dataclass(frozen=True)
@@ -213,17 +216,21 @@ def finish_bounces(tables: Iterable[pa.Table]) -> Bounces:
     return Bounces(to_frame(RawBounces, once), len(whole) - len(once))
 
 
-def finish_held(tables: Iterable[pa.Table], since: pa.Table, place: Place) -> pd.DataFrame:
+def finish_held(
+    tables: Iterable[pa.Table], since: pa.Table, read_at: datetime, place: Place
+) -> pd.DataFrame:
     """All pages' subscribers as one `HeldSubscribers` frame, each key once, in order of key.
 
-    `since` has (subscriber_key, held_at), possibly several a key: the newest stands. Raises
-    `UnreadableAnswer` if one key came with two addresses.
+    `tables` have (subscriber_key, email_address, status); `since` has (subscriber_key, held_at),
+    possibly several a key: the newest stands. Raises `UnreadableAnswer` if one key came with two
+    addresses.
     """
-    whole = pa.concat_tables(tables)
+    whole = pa.concat_tables([_SUBSCRIBERS.empty_table(), *tables]).drop_columns("status")
     once = whole.group_by(whole.column_names, use_threads=False).aggregate([])
     newest = since.group_by("subscriber_key", use_threads=False).aggregate([("held_at", "max")])
     newest = newest.rename_columns({"held_at_max": "held_at"})
     once = once.join(newest, "subscriber_key", join_type="left outer", use_threads=False)
+    once = once.append_column("read_at", pa.repeat(pa.scalar(read_at, UTC_TIME), len(once)))
     frame = to_frame(HeldSubscribers, once.sort_by([("subscriber_key", "ascending")]))
     if frame["subscriber_key"].duplicated().any():
         raise UnreadableAnswer(place, "One subscriber came twice, with different values")

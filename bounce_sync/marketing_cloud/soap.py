@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +26,7 @@ from bounce_sync.marketing_cloud.errors import (
     TimedOut,
     UnreadableAnswer,
 )
+from bounce_sync.rules.server_time import Window
 
 PARTNER = "http://exacttarget.com/wsdl/partnerAPI"
 ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -43,6 +44,9 @@ REPLACEMENT = "\ufffd"
 _REFERENCE = re.compile(rb"&#(?:x([0-9A-Fa-f]+)|([0-9]+));")
 _RAW = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
 _TIMEOUT = re.compile(r"time[d ]*\s?-?out", re.IGNORECASE)
+
+EDGE = timedelta(seconds=1)
+"""How much wider than itself a window is asked for, at both ends."""
 
 Filter = etree._Element
 
@@ -69,6 +73,19 @@ def condition(prop: str, operator: str, *values: str | datetime) -> Filter:
         else:
             part.append(_element("Value", text=value))
     return part
+
+
+def any_of(prop: str, values: Sequence[str]) -> Filter:
+    """A filter for any of these values, of which there is at least one."""
+    return condition(prop, "equals" if len(values) == 1 else "IN", *values)
+
+
+def within(prop: str, window: Window) -> Filter:
+    """A filter for a window and a second more at both ends; what is too much, `rows.cut` cuts.
+
+    The service's own edges are documented neither in precision nor in which end they include.
+    """
+    return condition(prop, "between", window.start - EDGE, window.end + EDGE)
 
 
 def both(left: Filter, right: Filter) -> Filter:

@@ -29,8 +29,13 @@ class Source(Protocol):
     def bounces(self, window: Window) -> pd.DataFrame:
         """Every bounce event of the window (UTC), as `tables.RawBounces`, in order of time."""
 
-    def held(self) -> pd.DataFrame:
-        """Every subscriber that is Held now, as `tables.HeldSubscribers`, in order of key."""
+    def held(self, keys: Sequence[str] = ()) -> pd.DataFrame:
+        """Every subscriber that is Held now, as `tables.HeldSubscribers`, in order of key.
+
+        `keys` are the ones of interest: those that bounced in the evidence window and those flagged
+        in the CRM. They show whether "nobody is Held" can be true; a source that can't ask for Held
+        as such asks for these alone.
+        """
 
     def statuses(self, keys: Sequence[str]) -> pd.DataFrame:
         """Today's status of each key, as `tables.ReleasedSubscribers`: one row per distinct key,
