@@ -87,9 +87,7 @@ VARIABLES: dict[str, Variable] = {
     ),
     "SALESFORCE_USERNAME": Variable("Integration user, for JWT bearer.", live=True),
     "SALESFORCE_JWT_KEY_FILE": Variable("PEM file of the JWT key.", live=True),
-    "SALESFORCE_JWT_KEY": Variable(
-        "The PEM itself, instead of a file.", secret=True, live=True
-    ),
+    "SALESFORCE_JWT_KEY": Variable("The PEM itself, instead of a file.", secret=True, live=True),
     "SALESFORCE_FLAG_FIELD": Variable("Checkbox field.", "Hard_Bounce__c"),
     "SALESFORCE_DATE_FIELD": Variable("Date or DateTime field.", "Hard_Bounce_Date__c"),
     "SALESFORCE_PERSON_ACCOUNTS": Variable(
@@ -247,8 +245,8 @@ def _services(
     addresses = [reader.text(name) for name in ("SFMC_AUTH_URL", "SALESFORCE_LOGIN_URL")]
     if target == SANDBOX and not all(address and _is_loopback(address) for address in addresses):
         reader.complain(
-            f"{', '.join(given)}: set, but BOUNCE_SYNC_TARGET is sandbox. Set it to live, or remove "
-            "them. (A sandbox served elsewhere is named by two loopback addresses.)"
+            f"{', '.join(given)}: set, but BOUNCE_SYNC_TARGET is sandbox. Set it to live, or "
+            "remove them. (A sandbox served elsewhere is named by two loopback addresses.)"
         )
         return None, None
 
@@ -270,8 +268,8 @@ def _services(
         key = Path(key_file).read_text()
     if not secret and not (username and key):
         reader.complain(
-            "SALESFORCE_CLIENT_SECRET: missing (or SALESFORCE_USERNAME with SALESFORCE_JWT_KEY_FILE "
-            "or SALESFORCE_JWT_KEY)."
+            "SALESFORCE_CLIENT_SECRET: missing (or SALESFORCE_USERNAME with "
+            "SALESFORCE_JWT_KEY_FILE or SALESFORCE_JWT_KEY)."
         )
     for name, address in (
         ("SFMC_AUTH_URL", auth_url),

@@ -78,9 +78,7 @@ REASONS: dict[str, str] = {
 
 
 def _text(description: str, *, nullable: bool = False, pii: bool = False, **rules: Any) -> Any:
-    return pa.Field(
-        nullable=nullable, description=description, metadata={"pii": pii}, **rules
-    )
+    return pa.Field(nullable=nullable, description=description, metadata={"pii": pii}, **rules)
 
 
 def _subscriber_key(description: str = "SFMC's SubscriberKey, as SFMC spells it.", **rules: Any):
@@ -152,12 +150,10 @@ class ConfirmedBounceStaging(Table):
     domain: Series[str] = _text(
         "Mail domain that bounced: the event's, else the address's.", nullable=True
     )
-    bounce_category: Series[str] = _text(
-        "Category of the newest bounce.", isin=BOUNCE_CATEGORIES
-    )
+    bounce_category: Series[str] = _text("Category of the newest bounce.", isin=BOUNCE_CATEGORIES)
     smtp_code: Series[str] = _text("SMTP code of the newest bounce.", nullable=True)
     bounce_reason: Series[str] = _text(
-        f"Reason of the newest bounce, cut to the policy's reason_length (at most {REASON_LENGTH}).",
+        f"Reason of the newest bounce, cut to reason_length (at most {REASON_LENGTH}).",
         nullable=True,
         pii=True,
     )

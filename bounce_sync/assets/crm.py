@@ -1,0 +1,266 @@
+"""What the CRM holds, what should change, and the asset that changes it."""
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from bounce_sync import delivery
+from bounce_sync.assets import catalogue, contracts
+from bounce_sync.assets.partitions import DAILY
+from bounce_sync.assets.resources import Crm, Installation, PolicyResource
+from bounce_sync.rules import changes, identity
+from bounce_sync.rules.changes import CrmFacts
+from bounce_sync.salesforce.reading import RecordReader
+from bounce_sync.settings import LIVE
+from bounce_sync.storage import Lake
+from bounce_sync.tables import (
+    ACTIONS,
+    NONE,
+    OUTCOMES,
+    SET,
+    WRITTEN,
+    CrmFlagUpdates,
+    DomainHistory,
+    empty,
+    shape,
+)
+
+CONTACTS = dg.AssetKey(["salesforce", "Contact"])
+LEADS = dg.AssetKey(["salesforce", "Lead"])
+
+HISTORY_DAYS = 30
+
+EXTERNAL = [
+    dg.AssetSpec(
+        CONTACTS,
+        group_name="crm",
+        kinds={"salesforce"},
+        description="The CRM's Contacts: `Hard_Bounce__c` and `Hard_Bounce_Date__c` say who can "
+        "still be reached by e-mail.",
+    ),
+    dg.AssetSpec(
+        LEADS,
+        group_name="crm",
+        kinds={"salesforce"},
+        description="The CRM's Leads, with the same two fields. A converted Lead is never written; "
+        "its Contact is.",
+    ),
+]
+
+
+@dg.asset(
+    partitions_def=DAILY,
+    deps=[CONTACTS, LEADS],
+    group_name="crm",
+    kinds={"salesforce", "pandas", "parquet"},
+    metadata=catalogue.definition_metadata("crm_flag_state"),
+)
+def crm_flag_state(
+    context: dg.AssetExecutionContext,
+    confirmed_bounce_staging: pd.DataFrame,
+    installation: Installation,
+    policy: PolicyResource,
+    crm: Crm,
+) -> dg.Output[pd.DataFrame]:
+    """What the CRM holds now: every record that a staged key leads to and every flagged one.
+
+    Each record comes with every key that may speak for it: its own in both forms, those of Leads
+    converted into it and of records merged into it. Needs no write permission.
+    """
+    connection, match_field = crm.connection, policy.policy().match_field
+    org = connection.identity()
+    ledger = installation.ledger()
+    if installation.settings.target == LIVE:
+        ledger.bind_org(org.org_id)
+    reader = RecordReader(connection)
+    found = reader.facts()
+    facts = CrmFacts(
+        date_is_day=found.date_is_day,
+        time_zone=found.time_zone,
+        is_sandbox=found.is_sandbox,
+        person_accounts=installation.settings.person_accounts,
+    )
+    delivery.settle(ledger, connection, facts, context.run.run_id, context.log.info)
+
+    keys = confirmed_bounce_staging["subscriber_key"]
+    read_at = datetime.now(UTC)
+    if match_field == "Id":
+        ids = identity.record_ids(keys)["record_id"].dropna().unique().tolist()
+        records = reader.read(ids)
+    else:
+        records = reader.read([], match_field, keys.tolist())
+    state = identity.flag_state(records, keys, match_field)
+    state.attrs = {
+        "facts": dataclasses.asdict(facts),
+        "read_at": read_at.isoformat(),
+        "instance_url": org.instance_url,
+        "match_field": match_field,
+    }
+    people = state.drop_duplicates(["object", "record_id"])
+    return dg.Output(
+        state,
+        metadata={
+            "records": len(people),
+            "flagged": int(people["flag"].sum()),
+            "keys": len(state),
+            "by object": catalogue.counts_table("object", catalogue.by(people, "object")),
+            "how keys lead there": catalogue.counts_table(
+                "resolution", catalogue.by(state, "resolution")
+            ),
+            "flagged records in the CRM": dg.MetadataValue.url(
+                f"{org.instance_url}/lightning/o/Contact/list?filterName=Hard_Bounced_Contacts"
+            ),
+            "salesforce calls": crm.calls,
+        },
+    )
+
+
+def _domain_history(lake: Lake, partition: str) -> pd.DataFrame:
+    """Sets per mail domain of the last decided days before this one (DomainHistory)."""
+    decided = [day for day in lake.partitions("crm_flag_changes") if day < partition]
+    frames = [empty(DomainHistory)]
+    for day in decided[-HISTORY_DAYS:]:
+        plan = lake.read("crm_flag_changes", day, ["action", "reason", "domain"])
+        sets = plan[(plan["action"] == SET) | (plan["reason"] == "domain_spike")]
+        counts = sets.groupby("domain").size().rename("sets").reset_index()
+        frames.append(
+            shape(DomainHistory, counts.assign(day=day))
+            if len(counts)
+            else shape(DomainHistory, {"day": [day], "sets": [0]})
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def _allowed_domains(tags: Any) -> frozenset[str]:
+    return frozenset(tags.get(contracts.ALLOW_DOMAINS, "").replace(",", " ").split())
+
+
+@dg.asset(
+    partitions_def=DAILY,
+    group_name="crm",
+    kinds={"pandas", "parquet"},
+    metadata=catalogue.definition_metadata("crm_flag_changes"),
+)
+def crm_flag_changes(
+    context: dg.AssetExecutionContext,
+    confirmed_bounce_staging: pd.DataFrame,
+    crm_flag_state: pd.DataFrame,
+    held_subscribers: pd.DataFrame,
+    released_subscribers: pd.DataFrame,
+    installation: Installation,
+    policy: PolicyResource,
+) -> dg.Output[pd.DataFrame]:
+    """The plan: what to do with every staged key and every flagged record, and why.
+
+    Materialise up to here for a dry run: nothing is written to the CRM. The policy is stored with
+    the plan; the checks and the writer use that one.
+    """
+    lake, rules = installation.lake(), policy.policy()
+    facts = CrmFacts(**crm_flag_state.attrs["facts"])
+    history = _domain_history(lake, context.partition_key)
+    plan = changes.plan(
+        confirmed_bounce_staging,
+        crm_flag_state,
+        held_subscribers,
+        released_subscribers,
+        installation.ledger().knowledge(),
+        history,
+        rules,
+        facts,
+        _allowed_domains(context.run.tags),
+    )
+    plan.attrs = {
+        "policy": rules.stored(),
+        "facts": crm_flag_state.attrs["facts"],
+        "planned_at": crm_flag_state.attrs["read_at"],
+        "funnel": confirmed_bounce_staging.attrs["funnel"],
+        "decided_days": int(history["day"].nunique()),
+        "run_id": context.run.run_id,
+    }
+    actions = plan["action"].value_counts()
+    return dg.Output(
+        plan,
+        metadata={
+            **{action: int(actions.get(action, 0)) for action in ACTIONS},
+            "unmatched": int((plan["reason"] == "unmatched").sum()),
+            "quarantined": int((plan["reason"] == "domain_spike").sum()),
+            "decisions": catalogue.reasons_table(plan),
+            "sets by mail domain": catalogue.counts_table(
+                "domain", catalogue.by(plan[plan["action"] == SET], "domain")
+            ),
+        },
+    )
+
+
+@dg.asset(
+    partitions_def=DAILY,
+    group_name="crm",
+    kinds={"salesforce", "pandas", "parquet"},
+    metadata=catalogue.definition_metadata("crm_flag_updates"),
+)
+def crm_flag_updates(
+    context: dg.AssetExecutionContext,
+    crm_flag_changes: pd.DataFrame,
+    installation: Installation,
+    policy: PolicyResource,
+    crm: Crm,
+) -> dg.Output[pd.DataFrame]:
+    """The writes: sets and clears the two fields on Contact and Lead, and says what became of each.
+
+    The only asset that changes the CRM. It validates the plan again, asks the guards again (under
+    the plan's policy; a stricter one given to this run holds too), refuses a plan older than a day,
+    and records every write in the ledger before it is sent. The rows of earlier runs of the day
+    stay.
+    """
+    lake, day = installation.lake(), context.partition_key
+    run_id, tags = context.run.run_id, context.run.tags
+    guarded = contracts.View(lake, "crm_flag_changes", day, tags, policy.policy())
+    released = contracts.demand_guards(guarded)
+    ledger = installation.ledger()
+    delivered = delivery.deliver(
+        crm_flag_changes,
+        planned_at=datetime.fromisoformat(crm_flag_changes.attrs["planned_at"]),
+        run_id=run_id,
+        partition=day,
+        context={
+            "target": installation.settings.target,
+            "policy": guarded.policy.stored(),
+            "released": sorted(released),
+        },
+        ledger=ledger,
+        connection=crm.connection,
+        facts=CrmFacts(**crm_flag_changes.attrs["facts"]),
+        say=context.log.info,
+    )
+    earlier = empty(CrmFlagUpdates)
+    if lake.has("crm_flag_updates", day):
+        stored = contracts.load(lake, "crm_flag_updates", day)
+        earlier = stored[stored["run_id"] != run_id]
+    updates = pd.concat([earlier, delivered.updates], ignore_index=True)
+    updates.attrs = {"read_back": delivered.read_back}
+    outcomes = delivered.updates["outcome"].value_counts()
+    funnel = {
+        **crm_flag_changes.attrs["funnel"],
+        "changes planned": int((crm_flag_changes["action"] != NONE).sum()),
+        "changes written": int(outcomes.get(WRITTEN, 0)),
+    }
+    return dg.Output(
+        updates,
+        metadata={
+            **{outcome: int(outcomes.get(outcome, 0)) for outcome in OUTCOMES},
+            "already as planned": delivered.already,
+            "read back": delivered.read_back["compared"],
+            "from bounce to flag": catalogue.counts_table(day, funnel),
+            "by action": catalogue.counts_table(
+                "action", catalogue.by(delivered.updates, "action")
+            ),
+            "released guards": dg.MetadataValue.json(released),
+            "salesforce calls": crm.calls,
+        },
+    )
+
+
+ASSETS = [crm_flag_state, crm_flag_changes, crm_flag_updates]

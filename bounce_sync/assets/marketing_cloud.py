@@ -1,0 +1,150 @@
+"""What is read from SFMC: bounce events of a day, Held subscribers, and who was released."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pandas as pd
+
+from bounce_sync.assets import catalogue
+from bounce_sync.assets.partitions import DAILY, OFFSET
+from bounce_sync.assets.resources import Installation, MarketingCloud
+from bounce_sync.rules import identity, server_time
+from bounce_sync.tables import HARD_BOUNCE, UNKNOWN_STATUS
+
+BOUNCE_VIEW = dg.AssetKey(["sfmc", "_Bounce"])
+SUBSCRIBERS_VIEW = dg.AssetKey(["sfmc", "_Subscribers"])
+
+RETENTION = timedelta(days=180)
+"""SFMC forgets bounces after six months (facts/marketing-cloud.md §1.4)."""
+
+EXTERNAL = [
+    dg.AssetSpec(
+        BOUNCE_VIEW,
+        group_name="marketing_cloud",
+        kinds={"salesforce"},
+        description="SFMC's bounce events: six months of every bounce, hard or soft, of trusted "
+        "domains or not.",
+    ),
+    dg.AssetSpec(
+        SUBSCRIBERS_VIEW,
+        group_name="marketing_cloud",
+        kinds={"salesforce"},
+        description="SFMC's subscribers with today's status. Held means: SFMC has given up on the "
+        "address.",
+    ),
+]
+
+
+@dg.asset(
+    partitions_def=DAILY,
+    deps=[BOUNCE_VIEW],
+    group_name="marketing_cloud",
+    kinds={"salesforce", "pandas", "parquet"},
+    metadata=catalogue.definition_metadata("raw_bounces"),
+)
+def raw_bounces(
+    context: dg.AssetExecutionContext, installation: Installation, marketing_cloud: MarketingCloud
+) -> dg.Output[pd.DataFrame]:
+    """Every bounce event of one SFMC server day, of every category and business unit.
+
+    A bounce flags nobody: it is the evidence that goes with Held. A day without bounces is an empty
+    table; a day that was never fetched is no table at all. Days older than 180 days can't be
+    fetched, because SFMC has forgotten them, and a fetch with fewer events than the stored day has
+    is refused.
+    """
+    day = context.partition_key
+    window = server_time.day_window(day, OFFSET)
+    if window.start < datetime.now(UTC) - RETENTION:
+        raise dg.Failure(
+            f"{day} is more than {RETENTION.days} days ago: SFMC has forgotten its bounces and "
+            "would answer with nothing. Choose a later first day (evidence_from or --from).",
+            allow_retries=False,
+        )
+    bounces = marketing_cloud.source.bounces(window)
+    lake = installation.lake()
+    if lake.has("raw_bounces", day) and (stored := lake.count("raw_bounces", day)) > len(bounces):
+        raise dg.Failure(
+            f"SFMC now has {len(bounces)} bounces of {day}, the lake has {stored}: a day isn't "
+            "replaced by one with fewer events. If SFMC is right, move the day's file out of the "
+            f"lake ({lake.path('raw_bounces', day)}) and materialise again.",
+            allow_retries=False,
+        )
+    return dg.Output(
+        bounces,
+        metadata={
+            "bounces": len(bounces),
+            "hard bounces": int((bounces["bounce_category"] == HARD_BOUNCE).sum()),
+            "subscribers": int(bounces["subscriber_key"].nunique()),
+            "window (UTC)": str(window),
+            "by category": catalogue.counts_table(
+                "category", catalogue.by(bounces, "bounce_category")
+            ),
+            "by business unit": catalogue.counts_table(
+                "business unit", catalogue.by(bounces, "business_unit")
+            ),
+            "sfmc calls": marketing_cloud.calls,
+        },
+    )
+
+
+@dg.asset(
+    partitions_def=DAILY,
+    deps=[SUBSCRIBERS_VIEW],
+    group_name="marketing_cloud",
+    kinds={"salesforce", "pandas", "parquet"},
+    metadata=catalogue.definition_metadata("held_subscribers"),
+)
+def held_subscribers(
+    context: dg.AssetExecutionContext, marketing_cloud: MarketingCloud
+) -> dg.Output[pd.DataFrame]:
+    """Every subscriber that SFMC holds *now*: it has given up on the address.
+
+    SFMC keeps no history of statuses, so a partition holds what was true when it was read, also for
+    a day long past.
+    """
+    held = marketing_cloud.source.held()
+    return dg.Output(
+        held,
+        metadata={
+            "held subscribers": len(held),
+            "with a time of Held": int(held["held_at"].notna().sum()),
+            "sfmc calls": marketing_cloud.calls,
+        },
+    )
+
+
+@dg.asset(
+    partitions_def=DAILY,
+    deps=[SUBSCRIBERS_VIEW],
+    group_name="marketing_cloud",
+    kinds={"salesforce", "pandas", "parquet"},
+    metadata=catalogue.definition_metadata("released_subscribers"),
+)
+def released_subscribers(
+    crm_flag_state: pd.DataFrame,
+    held_subscribers: pd.DataFrame,
+    marketing_cloud: MarketingCloud,
+) -> dg.Output[pd.DataFrame]:
+    """What SFMC says of every key that may speak for a CRM record and isn't Held.
+
+    `Active` and `Bounced` mean that SFMC mails the address again: the flag is cleared.
+    `Unsubscribed`, `Deleted` and `Unknown` are no statement about the address: a flag stays.
+    """
+    keys = crm_flag_state["subscriber_key"].drop_duplicates()
+    match_field = crm_flag_state.attrs["match_field"]
+    is_held = identity.compared_form(keys, match_field).isin(
+        identity.compared_form(held_subscribers["subscriber_key"], match_field)
+    )
+    released = marketing_cloud.source.statuses(keys[~is_held].tolist())
+    return dg.Output(
+        released,
+        metadata={
+            "keys asked": len(released),
+            "known to SFMC": int((released["status"] != UNKNOWN_STATUS).sum()),
+            "by status": catalogue.counts_table("status", catalogue.by(released, "status")),
+            "sfmc calls": marketing_cloud.calls,
+        },
+    )
+
+
+ASSETS = [raw_bounces, held_subscribers, released_subscribers]

@@ -1,0 +1,32 @@
+"""The calendar of the graph: one partition per SFMC server day.
+
+The only values of the environment that are needed before a run are read here, once, at import.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import dagster as dg
+
+from bounce_sync.rules import server_time
+from bounce_sync.settings import ImportSettings, SettingsError
+
+IMPORTED = ImportSettings.load()
+OFFSET: timedelta = server_time.parse_offset(IMPORTED.utc_offset)
+
+
+def _fixed_zone(offset: timedelta) -> str:
+    """The IANA name of a fixed offset; POSIX inverts its sign (facts/dagster.md §B1)."""
+    hours, rest = divmod(round(offset.total_seconds()), 3600)
+    if rest:
+        raise SettingsError(
+            f"SFMC_UTC_OFFSET: {IMPORTED.utc_offset} isn't a whole number of hours; SFMC's server "
+            "time always is."
+        )
+    return f"Etc/GMT{-hours:+d}" if hours else "Etc/GMT"
+
+
+DAILY = dg.DailyPartitionsDefinition(
+    start_date=IMPORTED.start_date.isoformat(), timezone=_fixed_zone(OFFSET)
+)

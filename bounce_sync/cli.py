@@ -1,0 +1,44 @@
+"""The command line, `bounce-sync`: its commands, and how errors end it.
+
+Exit status: 0 done, 1 failed, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from bounce_sync.commands import output
+from bounce_sync.commands.demo import demo
+from bounce_sync.commands.dev import dev
+from bounce_sync.commands.run import run
+from bounce_sync.rules.policy import PolicyError
+from bounce_sync.sandbox.command import sandbox
+from bounce_sync.settings import SettingsError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="bounce-sync")
+def cli() -> None:
+    """Salesforce CRM tells the truth about who can still be reached by e-mail.
+
+    Start with: bounce-sync demo
+    """
+
+
+for command in (demo, dev, run, sandbox):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The entry point: what a person can mend is a message, everything else a stack trace."""
+    try:
+        cli()
+    except (SettingsError, PolicyError) as error:
+        output.ERRORS.print(str(error), style="red", markup=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""`bounce-sync demo`: one day of a simulated tenant through the real job, told in plain words."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from rich.table import Table
+
+from bounce_sync.commands import output
+from bounce_sync.commands.run import Outcome, daily
+from bounce_sync.commands.runner import Runner, last_finished_day, running
+from bounce_sync.settings import LIVE, Settings
+
+
+@click.command(epilog="Example: bounce-sync demo")
+def demo() -> None:
+    """Rehearse one day on a simulated tenant: no credentials, no network, nothing of yours."""
+    settings = Settings.load()
+    if settings.target == LIVE:
+        raise click.UsageError(
+            "The demo runs on the sandbox; BOUNCE_SYNC_TARGET is live. Use `bounce-sync run`."
+        )
+    output.progress("Making a simulated SFMC tenant and its CRM (once), then running one day")
+    with running(settings) as runner:
+        outcome = daily(runner, last_finished_day().isoformat(), say=output.progress)
+        if outcome.success:
+            _tell(runner, outcome)
+    if not outcome.success:
+        output.failure(outcome)
+        sys.exit(1)
+
+
+def _tell(runner: Runner, outcome: Outcome) -> None:
+    line, day = outcome.line(), outcome.partition
+    plan = runner.lake.read("crm_flag_changes", day)
+    funnel = plan.attrs["funnel"]
+
+    story = Table(title=f"From bounces to flags, {day}", title_justify="left", show_header=False)
+    story.add_column()
+    story.add_column(justify="right")
+    for name, count in funnel.items():
+        story.add_row(name, f"{count:,}")
+    output.RESULTS.print(story)
+
+    flagged = outcome.report.number("crm_flag_state", "flagged") if outcome.report else 0
+    after = flagged + line["set"] - line["clear"]
+    world = Table(title="The CRM, before and after", title_justify="left")
+    for heading in ("", "before", "after"):
+        world.add_column(heading, justify="left" if not heading else "right")
+    world.add_row("Contacts and Leads flagged", f"{flagged:,}", f"{after:,}")
+    world.add_row("  newly flagged", "", f"{line['set']:,}")
+    world.add_row("  date moved forward", "", f"{line['refresh']:,}")
+    world.add_row("  cleared", "", f"{line['clear']:,}")
+    world.add_row("  looked at and left", "", f"{line['none']:,}")
+    world.add_row("  writes refused by the CRM", "", f"{line['rejected']:,}")
+    output.RESULTS.print(world)
+
+    output.RESULTS.print(output.reasons(plan["reason"].value_counts().to_dict()))
+    output.RESULTS.print(
+        "\nWhere to look next\n"
+        "  bounce-sync dev             the Dagster UI: graph, checks, partitions, this run\n"
+        "  bounce-sync run --dry-run   plan a day and write nothing\n"
+        f"  {runner.settings.lake}/crm_flag_changes/{day}.parquet   every decision, row by row",
+        markup=False,
+        soft_wrap=True,
+    )

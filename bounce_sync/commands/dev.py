@@ -1,0 +1,76 @@
+"""`bounce-sync dev`: the sandbox and the Dagster UI together."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from types import FrameType
+
+import click
+
+from bounce_sync.commands import output
+from bounce_sync.commands.runner import prepare_home, sandbox_environment
+from bounce_sync.sandbox import embedded
+from bounce_sync.settings import Settings
+
+GRACE = 20.0
+"""Seconds that Dagster's processes have to end after SIGTERM."""
+
+
+@click.command(epilog="Example: bounce-sync dev --port 3001")
+@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address it listens on.")
+def dev(port: int, host: str) -> None:
+    """Serve the sandbox (unless the target is live) and open the Dagster UI."""
+    settings = Settings.load()
+    with contextlib.ExitStack() as stack:
+        environment = dict(os.environ)
+        if settings.embedded:
+            address = stack.enter_context(embedded.serve_own(settings.sandbox_folder))
+            units = embedded.business_units(settings.sandbox_folder)
+            environment |= sandbox_environment(address, units)
+        home = environment.setdefault("DAGSTER_HOME", str(settings.dagster_home))
+        prepare_home(settings.dagster_home)
+        output.progress(f"Dagster UI: http://{host}:{port} (state in {home})")
+        sys.exit(_serve(port, host, environment))
+
+
+def _serve(port: int, host: str, environment: dict[str, str]) -> int:
+    """Runs `dagster dev` in a process group of its own and ends the whole group.
+
+    A Dagster started in the background ignores SIGINT, and its children outlive it
+    (facts/dagster.md §H): so signals go to the group, and the last word is SIGKILL.
+    """
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "bounce_sync.definitions"]
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own arguments
+        [*command, "--port", str(port), "--host", host],
+        env=environment,
+        start_new_session=True,
+        preexec_fn=_listen_to_interrupts,
+    )
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        _signal(process, signal.SIGTERM)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    try:
+        status = process.wait()
+    finally:
+        _signal(process, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
+        _signal(process, signal.SIGKILL)
+    return 0 if status in (0, -signal.SIGTERM, -signal.SIGINT) else 1
+
+
+def _listen_to_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)

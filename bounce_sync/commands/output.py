@@ -1,0 +1,71 @@
+"""What commands say on a terminal: progress on stderr, results on stdout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from bounce_sync.tables import REASONS
+
+if TYPE_CHECKING:
+    from bounce_sync.commands.run import Outcome
+
+ERRORS = Console(stderr=True, highlight=False)
+RESULTS = Console(highlight=False)
+
+
+def progress(message: str) -> None:
+    ERRORS.print(message, style="dim", markup=False)
+
+
+def failure(outcome: Outcome) -> None:
+    """Why a run ended badly, in its own words."""
+    report = outcome.report
+    if report is not None and report.blocked_by:
+        ERRORS.print(
+            f"Stopped by the check {report.blocked_by}: nothing was written to the CRM.",
+            style="bold red",
+            markup=False,
+        )
+    if outcome.error:
+        ERRORS.print(outcome.error, style="red", markup=False)
+
+
+def summary(outcome: Outcome) -> None:
+    """The run in a few lines."""
+    line = outcome.line()
+    table = Table(title=f"{line['partition']} ({line['target']})", title_justify="left")
+    table.add_column("")
+    table.add_column("", justify="right")
+    for name in (
+        "raw_bounces",
+        "held_subscribers",
+        "staged",
+        "set",
+        "refresh",
+        "clear",
+        "none",
+        "written",
+        "rejected",
+    ):
+        table.add_row(name.replace("_", " "), f"{line[name]:,}")
+    RESULTS.print(table)
+    if outcome.dry_run and outcome.success:
+        RESULTS.print("Dry run: nothing was written to the CRM.")
+    if outcome.missing_days:
+        RESULTS.print(f"Evidence days that could not be fetched: {', '.join(outcome.missing_days)}")
+    if line["run_id"]:
+        RESULTS.print(f"Run {line['run_id']}, {line['seconds']} s")
+
+
+def reasons(counts: dict[str, int]) -> Table:
+    """Reasons with their meaning, the commonest first."""
+    table = Table(title="Why", title_justify="left")
+    table.add_column("reason")
+    table.add_column("records", justify="right")
+    table.add_column("meaning")
+    for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
+        table.add_row(reason, f"{count:,}", REASONS[reason])
+    return table

@@ -1,0 +1,201 @@
+"""`bounce-sync run`: the daily job without the UI."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import click
+
+from bounce_sync.commands import output
+from bounce_sync.commands.runner import Runner, RunReport, last_finished_day, running
+from bounce_sync.rules import server_time
+from bounce_sync.rules.policy import SyncPolicy
+from bounce_sync.settings import ImportSettings
+from bounce_sync.storage import MissingTable
+from bounce_sync.tables import ACTIONS, OUTCOMES, TABLES
+
+Say = Callable[[str], None]
+
+WRITER = "crm_flag_updates"
+
+
+@dataclass
+class Outcome:
+    """A command's runs, as the one line of JSON tells them."""
+
+    partition: str
+    target: str
+    dry_run: bool
+    report: RunReport | None = None
+    fetched: list[RunReport] = field(default_factory=list)
+    missing_days: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    error: str | None = None
+
+    @property
+    def success(self) -> bool:
+        return self.error is None and self.report is not None and self.report.success
+
+    def calls(self, service: str) -> int:
+        reports = [*self.fetched, *([self.report] if self.report else [])]
+        return sum(report.calls(service) for report in reports)
+
+    def line(self) -> dict[str, Any]:
+        report = self.report or RunReport(run_id="", success=False)
+        plan = {name: report.number("crm_flag_changes", name) for name in ACTIONS}
+        return {
+            "partition": self.partition,
+            "target": self.target,
+            "run_id": report.run_id,
+            "dry_run": self.dry_run,
+            "stopped": report.blocked_by,
+            "raw_bounces": report.number("raw_bounces", "rows"),
+            "held_subscribers": report.number("held_subscribers", "rows"),
+            "staged": report.number("confirmed_bounce_staging", "rows"),
+            **plan,
+            "unmatched": report.number("crm_flag_changes", "unmatched"),
+            "quarantined": report.number("crm_flag_changes", "quarantined"),
+            **{name: report.number(WRITER, name) for name in OUTCOMES},
+            "missing_days": self.missing_days,
+            "api_calls": {"sfmc": self.calls("sfmc"), "salesforce": self.calls("salesforce")},
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def fetch_missing(runner: Runner, days: list[str], say: Say) -> list[RunReport]:
+    """Fetches the days that the lake lacks and that can be fetched, one run each."""
+    wanted = [day for day in days if not runner.lake.has("raw_bounces", day)]
+    reports = []
+    for number, day in enumerate(wanted, start=1):
+        say(f"Fetching the bounces of {day} ({number} of {len(wanted)})")
+        reports.append(runner.materialise(day, ["raw_bounces"]))
+    return reports
+
+
+def daily(
+    runner: Runner,
+    partition: str,
+    *,
+    dry_run: bool = False,
+    first_day: str | None = None,
+    tags: dict[str, str] | None = None,
+    say: Say,
+) -> Outcome:
+    """The daily job of one partition, evidence first; with `first_day` the catch-up to it."""
+    started = time.monotonic()
+    outcome = Outcome(partition, runner.settings.target, dry_run)
+    policy = {"evidence_from": first_day} if first_day else {}
+    days = server_time.evidence_days(partition, SyncPolicy(**policy))
+    earliest = ImportSettings.load().start_date.isoformat()
+    before = days if first_day else days[:-1]
+    outcome.fetched = fetch_missing(runner, [day for day in before if day >= earliest], say)
+    outcome.missing_days = [day for day in before if not runner.lake.has("raw_bounces", day)]
+    if first_day and (wrong := outcome.missing_days or _bad_days(runner, before)):
+        failures = {report.error for report in outcome.fetched if report.error}
+        outcome.error = (
+            f"Not every day from {first_day} to {partition} is in the lake: {', '.join(wrong)}. "
+            f"The CRM wasn't touched. {' '.join(sorted(failures))}"
+        )
+    else:
+        assets = [
+            asset
+            for asset in TABLES
+            if not (dry_run and asset == WRITER) and not (first_day and asset == "raw_bounces")
+        ]
+        say(f"{'Planning' if dry_run else 'Running'} {partition}")
+        outcome.report = runner.materialise(partition, assets, tags=tags, policy=policy)
+        outcome.error = outcome.report.error
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def _bad_days(runner: Runner, days: list[str]) -> list[str]:
+    from bounce_sync.assets import contracts
+
+    bad = []
+    for day in days:
+        try:
+            contracts.load(runner.lake, "raw_bounces", day)
+        except (contracts.BadTable, MissingTable):
+            bad.append(day)
+    return bad
+
+
+def _finished(_: click.Context, parameter: click.Parameter, value: Any) -> date | None:
+    if value is None:
+        return None
+    day = value.date()
+    first, last = ImportSettings.load().start_date, last_finished_day()
+    if not first <= day <= last:
+        raise click.BadParameter(
+            f"{day} is no partition: they go from {first} (BOUNCE_SYNC_START_DATE) to {last}, the "
+            "last finished day in SFMC's server time.",
+            param=parameter,
+        )
+    return day
+
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+@click.command(epilog="Example: bounce-sync run --partition 2026-11-20 --dry-run")
+@click.option("--partition", type=_DAY, callback=_finished, help="SFMC day; default: yesterday's.")
+@click.option("--from", "first", type=_DAY, callback=_finished, help="First day of a catch-up.")
+@click.option("--to", "last", type=_DAY, callback=_finished, help="Last day of a catch-up.")
+@click.option("--dry-run", is_flag=True, help="Plan only: nothing is written to the CRM.")
+@click.option("--allow-changes", is_flag=True, help="Release the guard on the number of changes.")
+@click.option(
+    "--allow-domain", multiple=True, metavar="DOMAIN", help="Release a quarantined domain."
+)
+@click.option("--allow-mismatch", is_flag=True, help="Release the guard on differing addresses.")
+@click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
+def run(
+    partition: date | None,
+    first: date | None,
+    last: date | None,
+    *,
+    dry_run: bool,
+    allow_changes: bool,
+    allow_domain: tuple[str, ...],
+    allow_mismatch: bool,
+    as_json: bool,
+) -> None:
+    """Run the daily job of one SFMC day, or catch up on many and touch the CRM once."""
+    from bounce_sync.assets import contracts
+
+    if (first is None) != (last is None):
+        raise click.UsageError("--from and --to go together.")
+    if first and partition:
+        raise click.UsageError("Either --partition, or --from and --to.")
+    if first and last and first > last:
+        raise click.UsageError(f"--from {first} is after --to {last}.")
+    tags = {}
+    if allow_changes:
+        tags[contracts.ALLOW_CHANGES] = "true"
+    if allow_mismatch:
+        tags[contracts.ALLOW_MISMATCH] = "true"
+    if allow_domain:
+        tags[contracts.ALLOW_DOMAINS] = " ".join(allow_domain)
+    day = last or partition or last_finished_day()
+    with running() as runner:
+        outcome = daily(
+            runner,
+            day.isoformat(),
+            dry_run=dry_run,
+            first_day=first.isoformat() if first else None,
+            tags=tags,
+            say=output.progress,
+        )
+    if as_json:
+        click.echo(json.dumps(outcome.line()))
+    else:
+        output.summary(outcome)
+    if not outcome.success:
+        output.failure(outcome)
+        sys.exit(1)

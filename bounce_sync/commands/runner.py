@@ -1,0 +1,195 @@
+"""Runs the real Dagster job in this process, on the instance under BOUNCE_SYNC_HOME.
+
+One `Runner` serves the sandbox once for all the runs it starts, where the target is a sandbox of
+our own. What a run did is read from the events that Dagster stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from bounce_sync.rules import server_time
+from bounce_sync.sandbox import embedded
+from bounce_sync.settings import ImportSettings, Settings
+from bounce_sync.storage import Lake
+
+DAGSTER_YAML = """\
+# Made by bounce-sync. Telemetry is off; runs whose process died are noticed.
+telemetry:
+  enabled: false
+run_monitoring:
+  enabled: true
+  poll_interval_seconds: 30
+"""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What one run did, from its stored events."""
+
+    run_id: str
+    success: bool
+    materialised: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Asset → its metadata as plain values."""
+    failed_checks: tuple[str, ...] = ()
+    blocked_by: str | None = None
+    """The blocking check that stopped the run."""
+    error: str | None = None
+
+    def number(self, asset: str, name: str) -> int:
+        """A count from an asset's metadata; 0 where the run didn't get that far."""
+        return int(self.materialised.get(asset, {}).get(name) or 0)
+
+    def calls(self, service: str) -> int:
+        return max(
+            (int(each.get(f"{service} calls") or 0) for each in self.materialised.values()),
+            default=0,
+        )
+
+
+class Runner:
+    """Starts runs and reads what became of them. Use `running()`."""
+
+    def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
+        self.settings, self.instance = settings, instance
+        self.lake = Lake(settings.lake)
+
+    def materialise(
+        self,
+        partition: str,
+        assets: Sequence[str] | None = None,
+        *,
+        tags: Mapping[str, str] | None = None,
+        policy: Mapping[str, Any] | None = None,
+    ) -> RunReport:
+        """One run of the daily job, or of some of its assets with their checks."""
+        from bounce_sync.automation import DAILY_JOB
+        from bounce_sync.definitions import defs
+
+        config: dict[str, Any] = {
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            "resources": {"policy": {"config": dict(policy or {})}},
+        }
+        result = defs.resolve_job_def(DAILY_JOB).execute_in_process(
+            instance=self.instance,
+            partition_key=partition,
+            asset_selection=[dg.AssetKey(name) for name in assets] if assets else None,
+            run_config=config,
+            tags=dict(tags or {}),
+            raise_on_error=False,
+        )
+        return _report(result)
+
+
+@contextlib.contextmanager
+def running(settings: Settings | None = None) -> Iterator[Runner]:
+    """A runner on the instance of this installation; serves the sandbox where it has to.
+
+    Raises `SettingsError` listing everything that is missing.
+    """
+    settings = settings or Settings.load()
+    with contextlib.ExitStack() as stack:
+        if settings.embedded:
+            address = stack.enter_context(embedded.serve_own(settings.sandbox_folder))
+            units = embedded.business_units(settings.sandbox_folder)
+            stack.enter_context(_environment(sandbox_environment(address, units)))
+            settings = Settings.load()
+        instance = stack.enter_context(dagster_instance(settings.dagster_home))
+        yield Runner(settings, instance)
+
+
+def sandbox_environment(address: embedded.Address, units: Sequence[str]) -> dict[str, str]:
+    """The variables that lead to a sandbox served by this process."""
+    return {
+        "SFMC_AUTH_URL": address.auth_url,
+        "SFMC_CLIENT_ID": address.client_id,
+        "SFMC_CLIENT_SECRET": address.client_secret,
+        "SFMC_ACCOUNT_ID": str(address.account_id),
+        "SFMC_BUSINESS_UNITS": ",".join(units),
+        "SALESFORCE_LOGIN_URL": address.salesforce_url,
+        "SALESFORCE_CLIENT_ID": address.client_id,
+        "SALESFORCE_CLIENT_SECRET": address.client_secret,
+        "BOUNCE_SYNC_CA_BUNDLE": address.ca_bundle or "",
+    }
+
+
+def prepare_home(folder: Path) -> None:
+    """Makes DAGSTER_HOME with our `dagster.yaml`; an existing one is left as it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    configuration = folder / "dagster.yaml"
+    if not configuration.exists():
+        configuration.write_text(DAGSTER_YAML)
+
+
+@contextlib.contextmanager
+def dagster_instance(folder: Path) -> Iterator[dg.DagsterInstance]:
+    """The on-disk Dagster instance of this installation; DAGSTER_HOME, where set, wins."""
+    home = Path(os.environ.get("DAGSTER_HOME") or folder)
+    prepare_home(home)
+    with _environment({"DAGSTER_HOME": str(home)}), dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def last_finished_day() -> date:
+    """The newest SFMC day that is over."""
+    offset = server_time.parse_offset(ImportSettings.load().utc_offset)
+    return server_time.last_finished_day(datetime.now(UTC), offset)
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _report(result: dg.ExecuteInProcessResult) -> RunReport:
+    materialised: dict[str, dict[str, Any]] = {}
+    failed, blocked_by, error = [], None, None
+    for event in result.all_events:
+        if event.is_asset_materialization and event.asset_key:
+            metadata = event.step_materialization_data.materialization.metadata
+            materialised[event.asset_key.path[-1]] = {
+                name: value.value for name, value in metadata.items()
+            }
+        elif event.event_type_value == "ASSET_CHECK_EVALUATION":
+            evaluation = event.asset_check_evaluation_data
+            if not evaluation.passed:
+                failed.append(evaluation.check_name)
+                if evaluation.blocking and blocked_by is None:
+                    blocked_by = evaluation.check_name
+        elif event.is_step_failure and error is None:
+            error = _innermost(event.step_failure_data.error)
+        elif event.is_failure and error is None:
+            error = event.message
+    return RunReport(
+        run_id=result.run_id,
+        success=result.success,
+        materialised=materialised,
+        failed_checks=tuple(failed),
+        blocked_by=blocked_by,
+        error=None if result.success else error,
+    )
+
+
+def _innermost(error: Any) -> str | None:
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error is not None else None

@@ -1,0 +1,38 @@
+"""Everything assembled, nothing decided: the code location that Dagster loads."""
+
+import dagster as dg
+
+from bounce_sync import automation
+from bounce_sync.assets import checks, contracts, crm, marketing_cloud, staging
+from bounce_sync.assets.resources import Crm, Installation, MarketingCloud, PolicyResource
+from bounce_sync.storage import LakeIOManager
+
+
+@dg.io_manager(required_resource_keys={"installation"})
+def lake_io_manager(context: dg.InitResourceContext) -> LakeIOManager:
+    """Parquet in the lake; a table that breaks its contract is refused when it is loaded."""
+    return LakeIOManager(context.resources.installation.lake(), contracts.load)
+
+
+installation = Installation()
+
+defs = dg.Definitions(
+    assets=[
+        *marketing_cloud.EXTERNAL,
+        *marketing_cloud.ASSETS,
+        *staging.ASSETS,
+        *crm.EXTERNAL,
+        *crm.ASSETS,
+    ],
+    asset_checks=checks.CHECKS,
+    jobs=automation.JOBS,
+    schedules=automation.SCHEDULES,
+    resources={
+        "installation": installation,
+        "marketing_cloud": MarketingCloud(installation=installation),
+        "crm": Crm(installation=installation),
+        "policy": PolicyResource(),
+        "io_manager": lake_io_manager,
+    },
+    executor=dg.in_process_executor,
+)

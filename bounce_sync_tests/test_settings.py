@@ -1,0 +1,89 @@
+"""The environment: read once, complained about all at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bounce_sync.settings import VARIABLES, ImportSettings, Settings, SettingsError, env_example
+
+LIVE = {
+    "BOUNCE_SYNC_TARGET": "live",
+    "SFMC_AUTH_URL": "https://x.auth.marketingcloudapis.com",
+    "SFMC_CLIENT_ID": "id",
+    "SFMC_CLIENT_SECRET": "s3cret",
+    "SFMC_ACCOUNT_ID": "100",
+    "SALESFORCE_LOGIN_URL": "https://acme.my.salesforce.com/",
+    "SALESFORCE_CLIENT_ID": "id",
+    "SALESFORCE_CLIENT_SECRET": "s3cret",
+}
+
+
+def test_nothing_set_is_the_embedded_sandbox() -> None:
+    settings = Settings.load({})
+    assert settings.embedded
+    assert settings.marketing_cloud is None
+
+
+def test_everything_missing_is_named_at_once() -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.load({"BOUNCE_SYNC_TARGET": "live", "SALESFORCE_BULK_FROM": "many"})
+    for name in (*LIVE, "SALESFORCE_BULK_FROM"):
+        assert name == "BOUNCE_SYNC_TARGET" or name in str(raised.value)
+
+
+@pytest.mark.parametrize("missing", [name for name in LIVE if name != "BOUNCE_SYNC_TARGET"])
+def test_a_half_set_environment_names_what_is_missing_and_nothing_else(missing: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.load({name: value for name, value in LIVE.items() if name != missing})
+    assert missing in str(raised.value)
+    assert str(raised.value).count("  - ") == 1
+
+
+def test_live_credentials_with_target_sandbox_are_an_error() -> None:
+    with pytest.raises(SettingsError, match="BOUNCE_SYNC_TARGET is sandbox"):
+        Settings.load({**LIVE, "BOUNCE_SYNC_TARGET": "sandbox"})
+
+
+def test_a_sandbox_served_elsewhere_is_named_by_loopback_addresses() -> None:
+    served = {
+        **LIVE,
+        "BOUNCE_SYNC_TARGET": "sandbox",
+        "SFMC_AUTH_URL": "https://127.0.0.1:1/",
+        "SALESFORCE_LOGIN_URL": "https://localhost:2",
+    }
+    settings = Settings.load(served)
+    assert settings.marketing_cloud is not None
+    assert settings.marketing_cloud.auth_url == "https://127.0.0.1:1/"
+    assert not settings.embedded
+
+
+def test_plain_http_is_for_loopback_only() -> None:
+    with pytest.raises(SettingsError, match="SALESFORCE_LOGIN_URL: not an https"):
+        Settings.load({**LIVE, "SALESFORCE_LOGIN_URL": "http://acme.my.salesforce.com"})
+
+
+def test_a_jwt_key_stands_for_a_secret(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.write_text("PEM")
+    environ = {name: value for name, value in LIVE.items() if name != "SALESFORCE_CLIENT_SECRET"}
+    environ |= {"SALESFORCE_USERNAME": "bot@acme", "SALESFORCE_JWT_KEY_FILE": str(key)}
+    settings = Settings.load(environ)
+    assert settings.salesforce is not None
+    assert settings.salesforce.jwt_key == "PEM"
+
+
+def test_secrets_are_in_no_representation() -> None:
+    assert "s3cret" not in repr(Settings.load({**LIVE, "BOUNCE_SYNC_ALERTS": "slack://s3cret"}))
+
+
+def test_the_example_documents_every_variable_and_is_up_to_date() -> None:
+    example = Path(__file__).parents[1] / ".env.example"
+    assert example.read_text() == env_example()
+    assert all(f"#{name}=" in env_example() for name in VARIABLES)
+
+
+def test_an_impossible_start_date_is_told_at_import() -> None:
+    with pytest.raises(SettingsError, match="BOUNCE_SYNC_START_DATE"):
+        ImportSettings.load({"BOUNCE_SYNC_START_DATE": "soon"})
