@@ -40,8 +40,8 @@ def is_undone(rows: pd.DataFrame) -> pd.Series:
 def is_conflict(rows: pd.DataFrame, facts: CrmFacts) -> pd.Series:
     """A person changed what we wrote, or unticked what we would tick; no newer bounce came.
 
-    Unticked after we flagged; ticked after we cleared; where the ledger knows nothing, unticked with
-    a date at or after the bounce.
+    Unticked after we flagged; ticked after we cleared; where the ledger knows nothing, unticked
+    with a date at or after the bounce.
     """
     ordinary = rows["last_action"].notna() & rows["last_undone_action"].isna()
     wrote_flag = ordinary & rows["last_flag_written"].fillna(value=False)

@@ -64,8 +64,12 @@ def said_of(
     is_held = is_in(asked["form"], holds["form"])
     return pd.DataFrame(
         {
-            "status": asked["form"].map(status).fillna(NOT_JUDGED).mask(is_held, HELD),
-            "held_address": asked["form"].map(address),
+            "status": asked["form"]
+            .map(status)
+            .astype("str")
+            .fillna(NOT_JUDGED)
+            .mask(is_held, HELD),
+            "held_address": asked["form"].map(address).astype("str"),
         }
     )
 
@@ -100,7 +104,7 @@ def _speaks(rows: pd.DataFrame, record: np.ndarray, policy: SyncPolicy) -> np.nd
             rows["subscriber_key"] != rows["record_id"],  # the id itself before its other forms
             ~own,
             -rows["bounced_at"].fillna(pd.Timestamp(0, tz="UTC")).astype("int64"),
-            rows["status"].map(_ranks(policy)),
+            rows["status"].map(_ranks(policy)).to_numpy(dtype=int),
             has_own[record] & ~own,
             record,
         ]
