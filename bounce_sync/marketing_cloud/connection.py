@@ -6,6 +6,7 @@ the account's allowance counts them: whatever is made again counts again.
 
 from __future__ import annotations
 
+import json
 import ssl
 import threading
 import time
@@ -66,8 +67,8 @@ class Account:
         return self.business_units or (self.account_id,)
 
 
-class _Expired(Exception):
-    """The service refused the token."""
+class _TokenRefused(Exception):
+    """The service refused the token, with these words."""
 
 
 class _Bearer(AuthBase):
@@ -160,15 +161,15 @@ class Connection:
         path: str,
         place: Place,
         *,
-        json: Any = None,
+        payload: Any = None,
         params: Mapping[str, str] | None = None,
         absent: bool = False,
         repeatable: bool = True,
     ) -> Any:
         """Call `path` (relative to the REST address) for the place's unit and give the JSON.
 
-        A JSON of None sends an empty body. `absent` lets a 404 or 400 mean None. A call that isn't
-        `repeatable` isn't made again once it may have reached the service.
+        A `payload` of None sends an empty body. `absent` lets a 404 or 400 mean None. What isn't
+        `repeatable` isn't sent again once it may have reached the service.
         """
 
         def send(token: Token) -> Any:
@@ -177,12 +178,12 @@ class Connection:
                 place,
                 method,
                 token.rest_url + path.lstrip("/"),
-                json=json,
+                json=payload,
                 params=params,
                 auth=_Bearer(token.value),
             )
             if answer.status_code == 401:
-                raise _Expired
+                raise _TokenRefused(_said(answer))
             if absent and answer.status_code in (400, 404):
                 return None
             _require_success(answer, place)
@@ -203,14 +204,12 @@ class Connection:
             token = self._tokens.token(unit)
             try:
                 return send(token)
-            except _Expired:
+            except _TokenRefused:
                 token = self._tokens.token(unit, refused=token)
             try:
                 return send(token)
-            except _Expired:
-                raise AuthenticationFailed(
-                    place, "A new token was refused as well (Not Authorized)"
-                ) from None
+            except _TokenRefused as again:
+                raise AuthenticationFailed(place, f"A new token was refused: {again}") from None
 
         def attempt() -> T:
             try:
@@ -309,10 +308,8 @@ class Connection:
 def _judge_fault(fault: soap.Fault, answer: requests.Response, place: Place) -> Exception:
     """Faults of the Security code are about the token, of the Client code about the request; any
     other may pass, throttling among them (facts/marketing-cloud.md §4.5)."""
-    if fault.is_expired_token:
-        return _Expired()
-    if fault.code == "Security":
-        return AuthenticationFailed(place, fault.text)
+    if fault.code == "Security" or fault.is_expired_token:
+        return _TokenRefused(fault.text)
     if fault.is_timeout:
         return TimedOut(place, fault.text)
     if fault.code == "Client":
@@ -334,9 +331,10 @@ def _require_success(answer: requests.Response, place: Place) -> None:
 
 
 def _json(answer: requests.Response, place: Place) -> Any:
+    """Strictly UTF-8: requests' own reading would replace what it can't decode."""
     try:
-        return answer.json()
-    except requests.exceptions.JSONDecodeError:
+        return json.loads(answer.content.decode("utf-8-sig"))
+    except ValueError:
         raise UnreadableAnswer(place, "The answer is no JSON") from None
 
 
@@ -344,8 +342,8 @@ def _said(answer: requests.Response) -> str:
     """What the service said of an error, short, without what it was asked."""
     said = f"HTTP {answer.status_code}"
     try:
-        told = answer.json()
-    except requests.exceptions.JSONDecodeError:
+        told = json.loads(answer.content)
+    except ValueError:
         return said
     if not isinstance(told, dict):
         return said
