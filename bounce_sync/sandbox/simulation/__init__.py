@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from bounce_sync.sandbox.simulation import sending
+import numpy as np
+
+from bounce_sync.sandbox.simulation import population, sending
 from bounce_sync.sandbox.simulation.addresses import domain_names
 from bounce_sync.sandbox.simulation.bounce_management import HoldRules
+from bounce_sync.sandbox.simulation.clock import midnight
 from bounce_sync.sandbox.simulation.crm import CrmWorld
-from bounce_sync.sandbox.simulation.population import populate
+from bounce_sync.sandbox.simulation.first_records import FirstRecords
 from bounce_sync.sandbox.simulation.world import (
     SCHEMA,
     Outage,
@@ -80,8 +83,7 @@ def simulate(
             if len(store.business_units()) == 1:
                 for mid, name in BUSINESS_UNITS:
                     store.add_business_unit(mid, name)
-            populate(store, settings, subscribers)
-            settings.save(store)
+            _found(store, settings, subscribers)
             _play(store, days)
 
 
@@ -100,6 +102,17 @@ def advance(store: Store, days: int, *, outages: Sequence[Outage] = ()) -> None:
         settings.outages += tuple(outages)
         settings.save(store)
         _play(store, days)
+
+
+def _found(store: Store, settings: Settings, subscribers: int) -> None:
+    chance = np.random.default_rng([settings.seed, 0])
+    begin = midnight(settings.first_day)
+    people = population.invent(chance, subscribers)
+    crm = FirstRecords(store, chance, begin, people)
+    keys = population.keys(chance, people, crm.record_of)
+    population.subscribe(store, chance, begin, people, keys, crm.record_of)
+    settings.serials = crm.serials
+    settings.save(store)
 
 
 def _play(store: Store, days: int) -> None:

@@ -52,7 +52,12 @@ def server_millis(text: list[str | None]) -> Millis:
     return np.where(np.isnat(moments), NEVER, moments.astype(np.int64))
 
 
+def crm_texts(millis: Millis, offset: timedelta) -> list[str]:
+    """The CRM's spelling (UTC, whole seconds) of moments in server time."""
+    seconds = (millis - int(offset.total_seconds()) * SECOND) // SECOND
+    return [f"{text}.000Z" for text in np.datetime_as_string(seconds.astype("datetime64[s]"))]
+
+
 def crm_text(millis: int, offset: timedelta) -> str:
-    """The CRM's spelling (UTC, whole seconds) of a moment in server time."""
-    utc = np.datetime64(millis - int(offset.total_seconds()) * SECOND, "ms")
-    return f"{np.datetime_as_string(utc, unit='s')}.000Z"
+    """The CRM's spelling of one moment in server time."""
+    return crm_texts(np.array([millis]), offset)[0]

@@ -139,24 +139,13 @@ class _Shift:
     def _new_contact(
         self, at: int, first: str, last: str, name: str, email: str, owner: str, company: str
     ) -> tuple[str, str]:
-        crm, made = self._crm, self._hands.time(at)
+        crm = self._crm
         contact, account = self._new_id(identifiers.CONTACT), self._new_id(identifiers.ACCOUNT)
+        made = {"OwnerId": [owner], "CreatedDate": [self._hands.time(at)], "CreatedById": [owner]}
+        records.insert(self._store, "Account", {"Id": [account], "Name": [company], **made})
+        person = {"FirstName": [first], "LastName": [last], "Name": [name], "Email": [email]}
         records.insert(
-            self._store,
-            "Account",
-            records.ACCOUNT_COLUMNS,
-            [(account, company, owner, None, made, owner)],
-        )
-        records.insert(
-            self._store,
-            "Contact",
-            records.CONTACT_COLUMNS,
-            [
-                (
-                    *(contact, first, last, name, email, account, owner, None, "Converted Lead"),
-                    *(0, 0, None, 0, None, made, owner),
-                )
-            ],
+            self._store, "Contact", {"Id": [contact], "AccountId": [account], **person, **made}
         )
         crm.contacts.append(contact)
         crm.account_of[contact] = account

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,26 +10,15 @@ from bounce_sync.sandbox.simulation.clock import crm_text, server_text
 from bounce_sync.sandbox.simulation.world import LOG_COLUMNS
 from bounce_sync.sandbox.store import Store, quoted
 
-ACCOUNT_COLUMNS = ("Id", "Name", "OwnerId", "Industry", "CreatedDate", "CreatedById")
-CONTACT_COLUMNS = (
-    "Id", "FirstName", "LastName", "Name", "Email", "AccountId", "OwnerId", "Title", "LeadSource",
-    "HasOptedOutOfEmail", "Hard_Bounce__c", "Hard_Bounce_Date__c", "IsDeleted", "MasterRecordId",
-    "CreatedDate", "CreatedById",
-)  # fmt: skip
-LEAD_COLUMNS = (
-    "Id", "FirstName", "LastName", "Name", "Email", "Company", "OwnerId", "Status", "LeadSource",
-    "HasOptedOutOfEmail", "Hard_Bounce__c", "Hard_Bounce_Date__c", "IsDeleted", "MasterRecordId",
-    "IsConverted", "ConvertedDate", "ConvertedAccountId", "ConvertedContactId", "CreatedDate",
-    "CreatedById",
-)  # fmt: skip
 
-
-def insert(
-    store: Store, sobject: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
-) -> None:
-    """New records; the stamps of their last change are those of their making."""
-    stamps = ("LastModifiedDate", "LastModifiedById", "SystemModstamp")
-    store.insert(sobject, (*columns, *stamps), ((*row, row[-2], row[-1], row[-2]) for row in rows))
+def insert(store: Store, sobject: str, columns: dict[str, list[Any]]) -> None:
+    """New records, one list per field; the last change of each is its making."""
+    stamped = columns | {
+        "LastModifiedDate": columns["CreatedDate"],
+        "LastModifiedById": columns["CreatedById"],
+        "SystemModstamp": columns["CreatedDate"],
+    }
+    store.insert(sobject, list(stamped), zip(*stamped.values(), strict=True))
 
 
 class Hands:
