@@ -52,18 +52,16 @@ def payload(changes: pd.DataFrame, org: Org, *, date_is_day: bool) -> Payload:
     """What these changes (columns of `CrmFlagChanges`) write.
 
     A DateTime is written in UTC with whole seconds, a Date as its day. A Person Account is written
-    through its Account. Raises ``ValueError`` for a change that changes nothing.
+    through its Account.
     """
     flag = np.where(
-        _differ(changes["flag_before"], changes["flag_after"]),
+        differ(changes["flag_before"], changes["flag_after"]),
         np.where(changes["flag_after"].fillna(False).astype(bool), "true", "false"),
         LEFT_ALONE,
     ).astype(object)
     before = _written(changes["date_before"], date_is_day)
     after = _written(changes["date_after"], date_is_day)
     date = np.where(before == after, LEFT_ALONE, after).astype(object)
-    if idle := int(((flag == LEFT_ALONE) & (date == LEFT_ALONE)).sum()):
-        raise ValueError(f"{idle} changes have nothing to write: before and after are the same")
     target, record_id = targets(changes, org)
     own = (org.flag_field, org.date_field)
     names = dict.fromkeys(set(target) - {ACCOUNT}, own)
@@ -83,7 +81,8 @@ def targets(changes: pd.DataFrame, org: Org) -> tuple[np.ndarray, np.ndarray]:
     return target.astype(object), record_id.astype(object)
 
 
-def _differ(before: pd.Series, after: pd.Series) -> np.ndarray:
+def differ(before: pd.Series, after: pd.Series) -> np.ndarray:
+    """Where a value changes; nothing and nothing are the same."""
     same = (before == after) | (before.isna() & after.isna())
     return ~same.fillna(False).to_numpy(bool)
 

@@ -16,7 +16,7 @@ from bounce_sync.salesforce.batches import Batch, batches
 from bounce_sync.salesforce.connection import Connection
 from bounce_sync.salesforce.errors import RunStopped
 from bounce_sync.salesforce.journal import Journal, RowOutcome
-from bounce_sync.salesforce.payload import payload
+from bounce_sync.salesforce.payload import differ, payload
 from bounce_sync.salesforce.sobject_collections import BatchResult, CollectionsWriter
 
 __all__ = ["FlagWriter", "Journal", "RowOutcome"]
@@ -175,3 +175,9 @@ def _refuse_unwritable(changes: pd.DataFrame) -> None:
         raise ValueError(f"{int(odd.sum())} changes have no record or no action that writes")
     if changes.duplicated(["object", "record_id"]).any():
         raise ValueError("a record has several changes")
+    idle = ~(
+        differ(changes["flag_before"], changes["flag_after"])
+        | differ(changes["date_before"], changes["date_after"])
+    )
+    if idle.any():
+        raise ValueError(f"{int(idle.sum())} changes have nothing to write")

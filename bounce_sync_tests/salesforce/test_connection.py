@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from bounce_sync.salesforce import soql
 from bounce_sync.salesforce.connection import LONGEST_PAUSE, Connection, Org
 from bounce_sync.salesforce.errors import (
     AuthenticationFailed,
@@ -324,9 +325,9 @@ def test_pages_that_dont_add_up_are_refused_by_name(org, connection, script, com
 
 
 def test_a_long_statement_travels_in_a_body(org, connection):
-    statement = f"SELECT Id FROM Contact WHERE Email IN ('{'x' * 20_000}')"
+    (statement,) = soql.in_lists("SELECT Id FROM Contact WHERE Email IN ", ["x" * 20_000])
     org.script = [refusal(400, "INVALID_FIELD", "No such column 'Email'")]
-    with pytest.raises(RequestRejected, match="query of Contact.*INVALID_FIELD"):
+    with pytest.raises(RequestRejected, match=r"query of Contact.*INVALID_FIELD"):
         connection.query(statement)
     assert org.requests[0].method == "POST"
     assert len(org.requests[0].path) < 100
