@@ -20,7 +20,15 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from bounce_sync.sandbox import faults
-from bounce_sync.sandbox.salesforce import collections, describe, limits, oauth, queries
+from bounce_sync.sandbox.salesforce import (
+    collections,
+    composite,
+    describe,
+    limits,
+    oauth,
+    queries,
+    sobjects,
+)
 from bounce_sync.sandbox.salesforce.cursors import Cursors
 from bounce_sync.sandbox.salesforce.errors import ServiceError, session_expired
 from bounce_sync.sandbox.salesforce.http import Answer, Call, Table
@@ -42,7 +50,9 @@ TABLE = Table(
     oauth.routes,
     queries.routes,
     collections.routes,
+    composite.routes,
     describe.routes,
+    sobjects.routes,
     limits.routes,
 )
 
@@ -50,7 +60,7 @@ TABLE = Table(
 def application(store: Store, base_url: str) -> Starlette:
     """The app over an opened store; ``base_url`` is its own address, which tokens name."""
     prepare(store)
-    service = Service(store, base_url.rstrip("/"), Sessions(store), Cursors())
+    service = Service(store, base_url.rstrip("/"), Sessions(store), Cursors(), TABLE)
     return Starlette(routes=[Mount("/", app=_Endpoint(service))])
 
 

@@ -21,8 +21,8 @@ from bounce_sync.sandbox.salesforce.errors import (
 from bounce_sync.sandbox.salesforce.http import DATA, Answer, Call, Routes
 from bounce_sync.sandbox.salesforce.ids import canonical
 from bounce_sync.sandbox.salesforce.records import ROLLED_BACK, Change, Manner, update
-from bounce_sync.sandbox.salesforce.rules import assignment
 from bounce_sync.sandbox.salesforce.service import Service
+from bounce_sync.sandbox.salesforce.sobjects import manner_of
 from bounce_sync.sandbox.store import quoted
 
 routes = Routes()
@@ -41,14 +41,7 @@ def update_collection(service: Service, call: Call, version: str) -> Answer:
         raise bad_json("The request body must hold a list named records")
     if len(records) > MOST_UPDATED:
         raise _too_many(MOST_UPDATED)
-    header = call.headers.get("sforce-auto-assign")
-    manner = Manner(
-        call.user.user_id,
-        "collections",
-        header,
-        assignment(header),
-        lock_fault=bool(call.take("lock_rows")),
-    )
+    manner = manner_of(call, "collections")
     runs = _runs(service, call, records)
     if body.get("allOrNone", False) is True:
         return Answer(_all_or_none(service, runs, manner))
@@ -116,7 +109,7 @@ def _one_by_one(service: Service, runs: list[Run], manner: Manner) -> list[dict[
 
 
 def _all_or_none(service: Service, runs: list[Run], manner: Manner) -> list[dict[str, Any]]:
-    with service.store.transaction() as connection:
+    with service.writing, service.store.transaction() as connection:
         connection.execute("SAVEPOINT all_or_none")
         outcomes = [
             (change, error)

@@ -97,7 +97,7 @@ def update(
     store = service.store
     if all(chunk.errors):
         return chunk.errors
-    with _locked(service, chunk), store.transaction() as connection:
+    with _locked(service, chunk), service.writing, store.transaction() as connection:
         chunk.found = _current(connection, entity, [change for _, change in chunk.good()])
         _refuse_by_state(service, chunk)
         if any(True for _ in chunk.good()):

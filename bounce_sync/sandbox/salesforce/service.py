@@ -12,6 +12,7 @@ from bounce_sync.sandbox.salesforce.sessions import Sessions
 
 if TYPE_CHECKING:
     from bounce_sync.sandbox.salesforce.cursors import Cursors
+    from bounce_sync.sandbox.salesforce.http import Table
     from bounce_sync.sandbox.store import Store
 
 FIRST_VERSION, LAST_VERSION = 31, 68
@@ -21,13 +22,18 @@ FIRST_VERSION, LAST_VERSION = 31, 68
 @dataclass
 class Service:
     """A served org: its store, its address without a trailing slash, and what only lives while
-    it is served (tokens, locks, query cursors, the count of calls)."""
+    it is served (tokens, locks, query cursors, the count of calls).
+
+    ``writing`` lets this process's threads queue for the database's one writer without polling.
+    """
 
     store: Store
     base_url: str
     sessions: Sessions
     cursors: Cursors
+    table: Table
     locks: Locks = field(default_factory=Locks)
+    writing: threading.RLock = field(default_factory=threading.RLock)
     calls: int = 0
     _counting: threading.Lock = field(default_factory=threading.Lock)
 
