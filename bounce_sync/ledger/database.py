@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeEngine
 
 from bounce_sync.ledger.errors import LedgerError, LedgerTooNew
@@ -59,14 +60,10 @@ def open_database(url: str) -> Engine:
     try:
         _migrate(engine)
     except SQLAlchemyError as error:
-        engine.dispose()
         raise LedgerError(
             f"The ledger at {address.render_as_string()} can't be opened: "
             f"{getattr(error, 'orig', None) or type(error).__name__}. Check BOUNCE_SYNC_LEDGER."
         ) from error
-    except LedgerError:
-        engine.dispose()
-        raise
     return engine
 
 
@@ -173,15 +170,16 @@ def _address(url: str) -> URL:
 
 
 def _engine(address: URL) -> Engine:
+    """Each transaction has a connection of its own: between them nothing is open."""
     if address.get_backend_name() == "sqlite":
         Path(str(address.database)).absolute().parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(address, connect_args={"timeout": BUSY_SECONDS})
+        engine = create_engine(address, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     try:
         return create_engine(
-            address, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"}
+            address, poolclass=NullPool, connect_args={"options": "-c timezone=UTC"}
         )
     except ImportError as error:
         raise LedgerError(

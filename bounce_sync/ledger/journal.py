@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from threading import Lock
 from typing import Protocol
 
 import pandas as pd
@@ -48,7 +47,7 @@ class Outcome(Protocol):
 
 
 class RunJournal:
-    """Notes the writes of one run. Safe to be used by several threads of the one writer."""
+    """Notes the writes of one run."""
 
     def __init__(
         self,
@@ -62,7 +61,6 @@ class RunJournal:
         self._run = run_number
         self._still_writer = still_writer
         self._undoes = undoes
-        self._lock = Lock()
 
     def intend(self, rows: pd.DataFrame) -> list[int]:
         """Commits the intents of `rows` (columns of `CrmFlagChanges`) and returns their ids.
@@ -79,7 +77,7 @@ class RunJournal:
             noted = noted.merge(self._undoes, on=_RECORD, how="left", validate="many_to_one")
         noted["run_number"] = self._run
         noted["created_at"] = now(noted.index)
-        with self._lock, database.writing(self._engine) as connection:
+        with database.writing(self._engine) as connection:
             noted["id"] = next_ids(connection, schema.intent.c.id, len(noted))
             database.add(connection, schema.intent, noted)
         return noted["id"].tolist()
@@ -109,7 +107,7 @@ class RunJournal:
             message=outcomes["message"].map(without_addresses, na_action="ignore"),
             at=now(outcomes.index),
         )
-        with self._lock, database.writing(self._engine) as connection:
+        with database.writing(self._engine) as connection:
             noted["id"] = next_ids(connection, schema.outcome.c.id, len(noted))
             database.add(connection, schema.outcome, noted)
 
@@ -119,7 +117,7 @@ class RunJournal:
         To be called once the job exists and before its data is uploaded: so a job whose upload a
         crash interrupted is known, and isn't uploaded twice.
         """
-        with self._lock, database.writing(self._engine) as connection:
+        with database.writing(self._engine) as connection:
             of = select(schema.intent.c.object).where(schema.intent.c.id == ids[0])
             connection.execute(
                 schema.bulk_job.insert().values(

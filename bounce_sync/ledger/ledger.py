@@ -25,22 +25,12 @@ class Ledger:
 
     `url` is a SQLAlchemy URL of a SQLite file or a PostgreSQL database; opening migrates it. Raises
     `LedgerError` where it can't be opened. Reading is free to any number of processes; writing to
-    the CRM is for the one inside `writer()`.
+    the CRM is for the one inside `writer()`. Nothing has to be closed.
     """
 
     def __init__(self, url: str) -> None:
         self._engine = database.open_database(url)
         self._still_writer: Callable[[], None] | None = None
-
-    def close(self) -> None:
-        """Gives the database's connections back."""
-        self._engine.dispose()
-
-    def __enter__(self) -> Ledger:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -227,7 +217,10 @@ class Ledger:
         return rows
 
     def last_writes_of(self, run_id: str) -> pd.DataFrame:
-        """For each record that the run touched, its last confirmed write: id, object, record_id."""
+        """The last confirmed write of each record that the run touched, whichever run made it.
+
+        Columns: id, object, record_id, run_id, undo_root, undo_depth.
+        """
         return self._read(questions.last_writes_of_run(run_id))
 
     def _has_run(self, run_id: str) -> bool:

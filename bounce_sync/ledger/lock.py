@@ -85,7 +85,6 @@ def _advisory_lock(
     engine: Engine, run_id: str, wait_seconds: float, say: Say
 ) -> Iterator[StillHeld]:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as session:
-        session.detach()  # it ends with the block, and the lock with it
         session.execute(
             text("SELECT set_config('application_name', :name, false)"),
             {"name": (_NAME + run_id)[:63]},

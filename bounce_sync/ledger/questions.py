@@ -167,9 +167,9 @@ def of_run(run_id: str) -> ColumnElement[bool]:
 
 
 def last_writes_of_run(run_id: str) -> Select:
-    """For each record that the run wrote: the last confirmed write of all, with its run."""
-    mine = intent.alias("mine")
+    """For each record that the run touched: the last confirmed write of all, with its run."""
     its_run = run.alias("its_run")
+    mine = intent.alias("mine")
     touched = (
         select(mine.c.object, mine.c.record_id)
         .join(its_run, its_run.c.number == mine.c.run_number)
@@ -177,14 +177,26 @@ def last_writes_of_run(run_id: str) -> Select:
         .distinct()
         .cte("touched")
     )
-    return (
-        select(func.max(intent.c.id).label("id"), intent.c.object, intent.c.record_id)
-        .join(
-            touched,
-            and_(touched.c.object == intent.c.object, touched.c.record_id == intent.c.record_id),
-        )
+    same_record = and_(
+        touched.c.object == intent.c.object, touched.c.record_id == intent.c.record_id
+    )
+    last = (
+        select(func.max(intent.c.id))
+        .join(touched, same_record)
         .where(_confirmed())
         .group_by(intent.c.object, intent.c.record_id)
+    )
+    return (
+        select(
+            intent.c.id,
+            intent.c.object,
+            intent.c.record_id,
+            run.c.run_id,
+            intent.c.undo_root,
+            intent.c.undo_depth,
+        )
+        .join(run, run.c.number == intent.c.run_number)
+        .where(intent.c.id.in_(last))
     )
 
 

@@ -14,11 +14,11 @@ from bounce_sync_tests.ledger.servers import postgresql, programs
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[str]:
     """The URL of a PostgreSQL server."""
     if programs() is None:
         pytest.skip("PostgreSQL isn't installed (Debian: apt-get install postgresql)")
-    with postgresql(tmp_path_factory.mktemp("postgresql")) as url:
+    with postgresql() as url:
         yield url
 
 
@@ -35,6 +35,5 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def ledger(url: str) -> Iterator[Ledger]:
-    with Ledger(url) as opened:
-        yield opened
+def ledger(url: str) -> Ledger:
+    return Ledger(url)

@@ -7,6 +7,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,44 +24,39 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
-    """A server with its data in `folder`; yields its URL without a database's name.
+def postgresql() -> Iterator[str]:
+    """A running server, with its data in a folder of its own; yields its URL without a database.
 
-    PostgreSQL refuses to run as root: root lends it to the user `postgres` or `nobody`.
+    PostgreSQL refuses to run as root, who lends it to the user `postgres` or `nobody`.
     """
     found = programs()
     assert found is not None
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    user = _lend(folder) if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="bounce_sync_postgresql_") as folder:
+        user = _other_user() if os.geteuid() == 0 else None
+        if user:
+            shutil.chown(folder, user)
 
-    def run(program: str, *arguments: str) -> None:
-        subprocess.run(
-            [found / program, *arguments],
-            check=True,
-            user=user,
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "Asia/Kolkata"},
-        )
+        def run(program: str, *arguments: str) -> None:
+            subprocess.run(
+                [found / program, "-D", f"{folder}/data", *arguments],
+                check=True,
+                user=user,
+                cwd=folder,
+                stdout=subprocess.DEVNULL,
+                env={"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "Asia/Kolkata"},
+            )
 
-    data = str(folder / "data")
-    run("initdb", "-D", data, "-U", "ledger", "-A", "trust", "-E", "UTF8", "--no-sync")
-    run(
-        "pg_ctl", "-D", data, "-w", "-l", str(folder / "log"), "-o", f"-p {port} {OPTIONS}", "start"
-    )
-    try:
-        yield f"postgresql://ledger@127.0.0.1:{port}"
-    finally:
-        run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+        run("initdb", "-U", "ledger", "-A", "trust", "-E", "UTF8", "--no-sync")
+        run("pg_ctl", "-w", "-l", f"{folder}/log", "-o", f"-p {port} {OPTIONS}", "start")
+        try:
+            yield f"postgresql://ledger@127.0.0.1:{port}"
+        finally:
+            run("pg_ctl", "-m", "immediate", "stop")
 
 
-def _lend(folder: Path) -> str:
+def _other_user() -> str:
     known = {each.pw_name for each in pwd.getpwall()}
-    user = "postgres" if "postgres" in known else "nobody"
-    shutil.chown(folder, user)
-    for parent in folder.parents:  # pytest keeps its folders to their owner
-        if parent.owner() == "root" and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o011)
-    return user
+    return "postgres" if "postgres" in known else "nobody"

@@ -15,7 +15,7 @@ from bounce_sync.ledger import Ledger, LedgerBusy
 HOLD = """
 import sys
 from bounce_sync.ledger import Ledger
-with Ledger(sys.argv[1]) as ledger, ledger.writer(0, run_id="the-other-run"):
+with Ledger(sys.argv[1]).writer(0, run_id="the-other-run"):
     print("holding", flush=True)
     sys.stdin.readline()
 """
@@ -39,9 +39,8 @@ def test_a_second_writer_is_told_who_writes_and_gives_up_in_the_end(url: str) ->
     said: list[str] = []
     with (
         another_writer(url),
-        Ledger(url) as ledger,
         pytest.raises(LedgerBusy, match=r"run the-other-run .*since 20\d\d-.* after 0.2 s"),
-        ledger.writer(0.2, said.append),
+        Ledger(url).writer(0.2, said.append),
     ):
         pytest.fail("two writers at once")
     (message,) = said
@@ -50,19 +49,20 @@ def test_a_second_writer_is_told_who_writes_and_gives_up_in_the_end(url: str) ->
 
 
 def test_a_writer_that_ends_is_waited_for(url: str) -> None:
-    with another_writer(url) as other, Ledger(url) as ledger:
+    with another_writer(url) as other:
 
         def finish(_message: str) -> None:
             assert other.stdin is not None
             other.stdin.write("done\n")
             other.stdin.flush()
 
-        with ledger.writer(60, finish):
+        with Ledger(url).writer(60, finish):
             assert other.wait() == 0
 
 
 def test_a_killed_writer_blocks_nobody(url: str) -> None:
-    with another_writer(url) as other, Ledger(url) as ledger:
+    ledger = Ledger(url)
+    with another_writer(url) as other:
         other.send_signal(signal.SIGKILL)
         other.wait()
         with ledger.writer(30):
@@ -72,5 +72,6 @@ def test_a_killed_writer_blocks_nobody(url: str) -> None:
 def test_the_lock_is_free_after_an_error(ledger: Ledger, url: str) -> None:
     with pytest.raises(ZeroDivisionError), ledger.writer(0):
         raise ZeroDivisionError
-    with Ledger(url) as other, other.writer(0):
+    other = Ledger(url)
+    with other.writer(0):
         other.run_journal("r1", "2026-02-03")

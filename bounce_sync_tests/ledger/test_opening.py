@@ -20,8 +20,7 @@ OPEN_AND_BEGIN = """
 import sys
 from bounce_sync.ledger import Ledger
 ready = sys.stdin.readline()
-with Ledger(sys.argv[1]) as ledger:
-    ledger.begin_run(sys.argv[2], "2026-02-03")
+Ledger(sys.argv[1]).begin_run(sys.argv[2], "2026-02-03")
 """
 
 
@@ -31,7 +30,6 @@ def test_the_migrations_lead_to_the_tables_that_the_code_uses(url: str) -> None:
         differences = compare_metadata(
             MigrationContext.configure(connection, opts={"compare_type": True}), metadata
         )
-    engine.dispose()
     assert differences == []
 
 
@@ -51,22 +49,20 @@ def test_several_processes_may_open_a_new_ledger_at_once(url: str) -> None:
         each.stdin.flush()
     complaints = [each.communicate()[1] for each in started]
     assert complaints == [""] * 4
-    with Ledger(url) as ledger:
-        assert sorted(ledger.runs()["run_id"]) == ["r0", "r1", "r2", "r3"]
+    assert sorted(Ledger(url).runs()["run_id"]) == ["r0", "r1", "r2", "r3"]
 
 
 def test_a_ledger_of_a_newer_release_is_refused(url: str) -> None:
-    Ledger(url).close()
     engine = open_database(url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    engine.dispose()
     with pytest.raises(LedgerTooNew, match="9999"):
         Ledger(url)
 
 
 def test_reading_goes_on_while_a_writer_writes(url: str) -> None:
-    with Ledger(url) as ledger, Ledger(url) as reader, ledger.writer(0):
+    ledger, reader = Ledger(url), Ledger(url)
+    with ledger.writer(0):
         journal = ledger.run_journal("r1", "2026-02-03")
         journal.intend(changes(change(1)))
         assert len(reader.open_intents()) == 1
