@@ -250,9 +250,9 @@ class Connection:
         told = _json(answer, place)
         try:
             token = Token(
-                str(told["access_token"]),
-                _address(told["rest_instance_url"], url),
-                _address(told["soap_instance_url"], url),
+                _present(told["access_token"]),
+                instance_address(told["rest_instance_url"], url),
+                instance_address(told["soap_instance_url"], url),
                 stale_at(asked_at, float(told["expires_in"])),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -352,11 +352,18 @@ def _said(answer: requests.Response) -> str:
     return ": ".join([said, *(str(word) for word in words if word)])
 
 
-def _address(url: Any, token_url: str) -> str:
-    """An instance address, ending in a slash; never less protected than the token's own."""
-    text = str(url)
-    if token_url.startswith("https:") and not text.startswith("https:"):
-        raise ValueError(text)
+def _present(text: object) -> str:
+    if not isinstance(text, str) or not text:
+        raise ValueError("Nothing where a text was promised.")
+    return text
+
+
+def instance_address(told: object, token_url: str) -> str:
+    """An address that came with a token, ending in a slash; ValueError if it's less protected than
+    the token's own, or none at all."""
+    text = str(told or "")
+    if not text.startswith("https:" if token_url.startswith("https:") else "http"):
+        raise ValueError("The address isn't protected as the token's is.")
     return text if text.endswith("/") else text + "/"
 
 

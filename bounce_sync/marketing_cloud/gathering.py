@@ -119,6 +119,8 @@ def parts(
     end of the window is only there to lose none. Empty: the window is best read on.
     """
     first, last = pc.min(times).as_py(), pc.max(times).as_py()
+    if first == last:
+        return []
     if _in_order(times):
         ascending = times[0].as_py() == first
         end = min(window.end, max(now, last))
@@ -138,8 +140,6 @@ def parts(
 
 
 def _in_order(times: pa.Array) -> bool:
-    if len(times) < 2 or times[0] == times[-1]:
-        return False
     steps = pc.pairwise_diff(times.cast(pa.int64()))
     return bool(
         pc.all(pc.greater_equal(steps, 0)).as_py() or pc.all(pc.less_equal(steps, 0)).as_py()
