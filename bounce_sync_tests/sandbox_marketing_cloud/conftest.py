@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bounce_sync.sandbox.store import Store
-from bounce_sync_tests.sandbox_marketing_cloud.service import Service, serving
+from bounce_sync_tests.sandbox_marketing_cloud.service import Host, Service, host
 
 PARENT, CHILD = 7281698, 7281699
 
@@ -19,7 +19,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield made
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[Host]:
+    with host() as made:
+        yield made
+
+
 @pytest.fixture
-def service(store: Store) -> Iterator[Service]:
-    with serving(store) as made:
+def service(server: Host, store: Store) -> Iterator[Service]:
+    with server.serving(store) as made:
         yield made

@@ -12,7 +12,7 @@ from typing import Any
 import requests
 import uvicorn
 from lxml import etree
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bounce_sync.sandbox.faults import Faults, FaultyWire
 from bounce_sync.sandbox.marketing_cloud.app import application
@@ -147,22 +147,39 @@ def _inside(name: str, operator: str, values: Sequence[str], element: str) -> st
     return f"<Property>{name}</Property><SimpleOperator>{operator}</SimpleOperator>{said}"
 
 
-@contextmanager
-def serving(store: Store, faults: Faults | None = None) -> Iterator[Service]:
-    """The service on a free port of this machine, without the CRM beside it."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        app: ASGIApp = application(store, url)
-        if faults is not None:
-            app = FaultyWire(app, "marketing_cloud", faults)
-        config = uvicorn.Config(app, lifespan="off", log_config=None, ws="none")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        made = Service(url, store)
+class Host:
+    """One server for many tests: each puts its own service there and takes it away again."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self._app is not None, "no test is using the server"
+        await self._app(scope, receive, send)
+
+    @contextmanager
+    def serving(self, store: Store, faults: Faults | None = None) -> Iterator[Service]:
+        app = application(store, self.url)
+        self._app = FaultyWire(app, "marketing_cloud", faults) if faults is not None else app
+        made = Service(self.url, store)
         try:
             yield made
         finally:
             made.session.close()
+            self._app = None
+
+
+@contextmanager
+def host() -> Iterator[Host]:
+    """A server on a free port of this machine, without the CRM beside it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        made = Host(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        server = uvicorn.Server(uvicorn.Config(made, lifespan="off", log_config=None, ws="none"))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            yield made
+        finally:
             server.should_exit = True
             thread.join()

@@ -99,7 +99,7 @@ class TestBounceEvents:
     def test_characters_that_xml_cannot_carry_are_dropped(
         self, service: Service, store: Store
     ) -> None:
-        bounce(store, "a", "2026-01-15 00:00:00.000", smtp_bounce_reason="a\x00b\x0bc\x1bd")
+        bounce(store, "a", "2026-01-15 00:00:00.000", smtp_bounce_reason="a\x01b\x0bc\x1bd")
         assert service.retrieve("BounceEvent", ["SMTPReason"]).rows[0]["SMTPReason"] == "abcd"
 
     def test_nothing_found_has_no_results_element(self, service: Service) -> None:

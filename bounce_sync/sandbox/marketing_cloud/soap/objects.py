@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from bounce_sync.sandbox.marketing_cloud.marked import XML, Markup
 from bounce_sync.sandbox.marketing_cloud.soap.properties import (
     Kind,
     Property,
-    joined,
-    name_value_xml,
-    row_xml,
+    pair_parts,
+    row_parts,
 )
 
 TEXT, NUMBER, DATE, BOOLEAN, NIL = Kind.TEXT, Kind.NUMBER, Kind.DATE, Kind.BOOLEAN, Kind.NIL
@@ -52,6 +52,25 @@ class Retrievable:
 
         `PartnerKey` is always there and nil, `ObjectID` is nil where it wasn't asked for.
         """
+        elements, pairs = self._chosen(names)
+        if self.pairs is None:
+            opening, closing = Markup(f'<Results xsi:type="{self.name}">'), Markup("</Results>")
+            return XML.printed([opening, *row_parts(elements), closing])
+        opening = Markup(f'<Results xsi:type="{self.pairs}">')
+        middle = Markup(f"<Type>{self.name.partition('[')[0]}</Type><Properties>")
+        closing = Markup("</Properties></Results>")
+        return XML.printed([opening, *row_parts(elements), middle, *pair_parts(pairs), closing])
+
+    def page(self, names: Sequence[str], rows: Sequence[bytes]) -> bytes:
+        """What `row` gave, as the answer has it."""
+        elements, _pairs = self._chosen(names)
+        tags = [(each, each.name.rpartition(".")[2]) for each in elements]
+        changes = {f"<{tag}>{{}}</{tag}>": each.without_value(tag) for each, tag in tags}
+        changes["<Value>{}</Value>"] = "<Value />"
+        return XML.completed(XML.finished(rows), changes)
+
+    def _chosen(self, names: Sequence[str]) -> tuple[list[Property], list[Property]]:
+        """Properties with elements of their own, and those that are name and value."""
         chosen = []
         for each in self.properties:
             if each.name == "PartnerKey" or (each.name == "ObjectID" and each.name not in names):
@@ -59,14 +78,9 @@ class Retrievable:
             elif each.name in names:
                 chosen.append(each)
         if self.pairs is None:
-            return row_xml(f'<Results xsi:type="{self.name}">', chosen, "</Results>")
+            return chosen, []
         end = next(n for n, each in enumerate(chosen) if each.name == "ObjectID") + 1
-        opening = f'<Results xsi:type="{self.pairs}">'
-        tail = f"<Type>{self.name.partition('[')[0]}</Type><Properties>"
-        return joined(
-            row_xml(opening, chosen[:end], tail),
-            name_value_xml(chosen[end:], "</Properties></Results>"),
-        )
+        return chosen[:end], chosen[end:]
 
 
 _ENTERPRISE = "(SELECT CAST(value AS INTEGER) FROM tenant WHERE name = 'account_id')"
@@ -106,7 +120,7 @@ def _event(name: str, table: str, event_type: str, *own: Property) -> Retrievabl
 
 
 _BOUNCE_TYPE = (
-    "CASE lower(e.bounce_category) WHEN 'hard bounce' THEN 'HardBounce'"
+    "CASE e.bounce_category COLLATE NOCASE WHEN 'hard bounce' THEN 'HardBounce'"
     " WHEN 'soft bounce' THEN 'SoftBounce' ELSE 'OtherBounce' END"
 )
 _STATUSES = ("Active", "Bounced", "Held", "Unsubscribed", "Deleted")

@@ -1,14 +1,11 @@
-"""One property of a retrievable object: how it is read, written as XML and compared.
+"""One property of a retrievable object: how it is read, written as XML and compared."""
 
-A row's XML is made inside SQLite: a page of 2,500 rows is then one column of ready text, which
-keeps the service faster than whatever parses its answers.
-"""
-
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 
+from bounce_sync.sandbox.marketing_cloud.marked import MISSING, Markup
 from bounce_sync.sandbox.marketing_cloud.soap.writing import xml_text
 
 
@@ -43,86 +40,45 @@ class Property:
     retrievable: bool = True
     shown: str | None = None
 
-    def xml(self, tag: str) -> str:
-        """The SQL expression of the value in one element."""
-        if self.shown is not None:
-            return f"({_text(tag, self.shown)})"
-        return f"({_XML[self.kind](tag, self.sql)})"
+    def parts(self, tag: str) -> list[str]:
+        """The value in one element; where it is missing the element holds `MISSING`."""
+        if self.kind is Kind.NIL:
+            return [Markup(f'<{tag} xsi:nil="true" />')]
+        shown = self.shown or _VALUES[self.kind](self.sql)
+        return [Markup(f"<{tag}>"), f"coalesce({shown}, {MISSING})", Markup(f"</{tag}>")]
+
+    def without_value(self, tag: str) -> str:
+        """What stands there instead where the value is missing: text is an empty element, and a
+        number, date or boolean isn't there at all."""
+        return f"<{tag} />" if self.kind is Kind.TEXT or self.shown is not None else ""
 
 
-def row_xml(opening: str, properties: Sequence[Property], closing: str) -> str:
-    """The SQL expression of a whole row; `Client.ID` stands inside a `Client` element.
+def row_parts(properties: Sequence[Property]) -> Iterator[str]:
+    """The elements of a row; `Client.ID` stands inside a `Client` element.
 
     `properties` are in the order of the WSDL, those of one element beside each other.
     """
-    parts = [_literal(opening)]
     for parent, members in groupby(properties, key=lambda p: p.name.rpartition(".")[0]):
-        inside = [member.xml(member.name.rpartition(".")[2]) for member in members]
         if parent:
-            inside = [_literal(f"<{parent}>"), *inside, _literal(f"</{parent}>")]
-        parts += inside
-    return joined(*parts, _literal(closing))
+            yield Markup(f"<{parent}>")
+        for member in members:
+            yield from member.parts(member.name.rpartition(".")[2])
+        if parent:
+            yield Markup(f"</{parent}>")
 
 
-def name_value_xml(properties: Iterable[Property], closing: str) -> str:
-    """The SQL expression of `Property` pairs, as ObjectExtension has them."""
-    parts: list[str] = []
+def pair_parts(properties: Iterable[Property]) -> Iterator[str]:
+    """The same as `Property` pairs of name and value, as ObjectExtension has them."""
     for each in properties:
-        parts += [
-            _literal(f"<Property><Name>{xml_text(each.name)}</Name>"),
-            each.xml("Value"),
-            _literal("</Property>"),
-        ]
-    return joined(*parts, _literal(closing))
+        yield Markup(f"<Property><Name>{xml_text(each.name)}</Name>")
+        yield from each.parts("Value")
+        yield Markup("</Property>")
 
 
-def joined(*parts: str) -> str:
-    """One SQL expression out of several of text."""
-    return " || ".join(parts)
-
-
-def escaped(sql: str) -> str:
-    """XML text of an expression; the common case, nothing to escape, costs one look."""
-    replaced = f"replace(replace(replace({sql}, '&', '&amp;'), '<', '&lt;'), '>', '&gt;')"
-    return (
-        f"CASE WHEN {sql} GLOB '*[&<>' || char(13) || ']*'"
-        f" THEN replace({replaced}, char(13), '&#xD;') ELSE {sql} END"
-    )
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _text(tag: str, sql: str) -> str:
-    return (
-        f"CASE WHEN {sql} IS NULL OR {sql} = '' THEN '<{tag} />'"
-        f" ELSE '<{tag}>' || {escaped(sql)} || '</{tag}>' END"
-    )
-
-
-def _number(tag: str, sql: str) -> str:
-    return f"coalesce('<{tag}>' || {sql} || '</{tag}>', '')"
-
-
-def _date(tag: str, sql: str) -> str:
-    # Variable fraction digits and no zone: 2017-02-16T01:59:27.29
-    iso = f"substr({sql}, 1, 10) || 'T' || rtrim(rtrim(substr({sql}, 12), '0'), '.')"
-    return f"coalesce('<{tag}>' || {iso} || '</{tag}>', '')"
-
-
-def _boolean(tag: str, sql: str) -> str:
-    return f"'<{tag}>' || CASE {sql} WHEN 1 THEN 'true' ELSE 'false' END || '</{tag}>'"
-
-
-def _nil(tag: str, _: str) -> str:
-    return _literal(f'<{tag} xsi:nil="true" />')
-
-
-_XML: dict[Kind, Callable[[str, str], str]] = {
-    Kind.TEXT: _text,
-    Kind.NUMBER: _number,
-    Kind.DATE: _date,
-    Kind.BOOLEAN: _boolean,
-    Kind.NIL: _nil,
+_VALUES: dict[Kind, Callable[[str], str]] = {
+    Kind.TEXT: lambda sql: sql,
+    Kind.NUMBER: lambda sql: sql,
+    # No zone, and no more digits than needed: 2017-02-16T01:59:27.29
+    Kind.DATE: lambda sql: f"rtrim(rtrim(replace({sql}, ' ', 'T'), '0'), '.')",
+    Kind.BOOLEAN: lambda sql: f"CASE {sql} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END",
 }

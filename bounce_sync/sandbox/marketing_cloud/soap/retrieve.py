@@ -34,7 +34,8 @@ TIMED_OUT = (
 
 @dataclass(frozen=True)
 class Plan:
-    """One compiled request: `after` are the order columns of the last row that was given."""
+    """One compiled request: `after` are the order columns of the last row that was given, of which
+    the last is unique by itself."""
 
     target: Retrievable
     names: Sequence[str]
@@ -44,15 +45,23 @@ class Plan:
     after: tuple[object, ...] = ()
 
     def statement(self) -> tuple[str, tuple[object, ...]]:
-        """Keyset paging: a late page costs what the first did."""
+        """Rows and their keys, one more than the page holds. Keyset paging: a late page costs
+        what the first did."""
         where, parameters = self.condition.sql, self.condition.parameters
         order = ", ".join(self.order)
         if self.after:
             where += f" AND ({order}) > ({', '.join('?' * len(self.after))})"
         return (
-            f"SELECT {self.target.row(self.names)}, {order} FROM {self.target.source}"
-            f" WHERE {where} ORDER BY {order} LIMIT {self.batch + 1}",
+            f"SELECT CAST({self.target.row(self.names)} AS BLOB), {self.order[-1]}"
+            f" FROM {self.target.source} WHERE {where} ORDER BY {order} LIMIT {self.batch + 1}",
             (*parameters, *self.after),
+        )
+
+    def position(self, key: object) -> tuple[str, tuple[object, ...]]:
+        """The order columns of one row."""
+        return (
+            f"SELECT {', '.join(self.order)} FROM {self.target.source} WHERE {self.order[-1]} = ?",
+            (key,),
         )
 
 
@@ -68,18 +77,25 @@ def retrieve(call: Call, asked: etree._Element) -> bytes:
     plan = _plan(call, request, after)
     if call.fault("query_timeout"):
         raise Refused(TIMED_OUT, gap=False)
-    rows = call.store.execute(*plan.statement()).fetchall()
+    cursor = call.store.connection.cursor()
+    cursor.row_factory = None
+    rows = cursor.execute(*plan.statement()).fetchall()
     request_id, status = new_id(), "OK"
     if len(rows) > plan.batch:
         status = "MoreDataAvailable"
-        _remember(call, request_id, request, tuple(rows[plan.batch - 1])[1:])
+        _remember(
+            call,
+            request_id,
+            request,
+            cursor.execute(*plan.position(rows[plan.batch - 1][1])).fetchone(),
+        )
     elif is_true(text(request, "RetrieveAllSinceLastBatch")):
         _reached(call, plan.target)
     return message(
         "RetrieveResponseMsg",
         element("OverallStatus", status),
         element("RequestID", request_id),
-        "".join([row[0] for row in rows[: plan.batch]]),
+        plan.target.page(plan.names, [row[0] for row in rows[: plan.batch]]),
         action="RetrieveResponse",
     )
 

@@ -11,8 +11,7 @@ _SECURITY = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-
 _UTILITY = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
 _ADDRESSING = "http://schemas.xmlsoap.org/ws/2004/08/addressing"
 _FAULT_ACTION = f"{_ADDRESSING}/fault"
-# Characters that XML 1.0 can't carry: dropped, so that one odd reason doesn't spoil a whole page.
-_UNSPEAKABLE = bytes(code for code in range(32) if code not in {0x09, 0x0A, 0x0D})
+_UNSPEAKABLE = str.maketrans(dict.fromkeys(set(range(32)) - {0x09, 0x0A, 0x0D}))
 
 _ENVELOPE = (
     '<?xml version="1.0" encoding="utf-8"?>'
@@ -38,14 +37,15 @@ def element(name: str, value: object) -> str:
 
 
 def xml_text(value: str) -> str:
-    return escape(value, {"\r": "&#xD;"})
+    """Escaped; characters that XML 1.0 can't carry are dropped."""
+    return escape(value.translate(_UNSPEAKABLE), {"\r": "&#xD;"})
 
 
-def message(name: str, *parts: str, action: str) -> bytes:
+def message(name: str, *parts: str | bytes, action: str) -> bytes:
     """The whole answer: the partner API element `name` around parts that are XML already."""
-    inside = "".join(parts)
-    said = f'{_envelope(action)}<{name} xmlns="{PARTNER_API}">{inside}</{name}>{_END}'
-    return said.encode().translate(None, delete=_UNSPEAKABLE)
+    said = [part if isinstance(part, bytes) else part.encode() for part in parts]
+    opening = f'{_envelope(action)}<{name} xmlns="{PARTNER_API}">'
+    return b"".join([opening.encode(), *said, f"</{name}>{_END}".encode()])
 
 
 def fault(text: str, actor: str, *, code: str = "Security", detail: str = "") -> bytes:
