@@ -1,4 +1,4 @@
-"""Record ids of the CRM: fifteen case-sensitive characters and a suffix that restores their case."""
+"""Record ids of the CRM: fifteen case-sensitive characters, three that restore their case."""
 
 from __future__ import annotations
 

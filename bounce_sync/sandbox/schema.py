@@ -11,6 +11,9 @@ extension live in a table of their own, whose name stands in ``data_extension.ro
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+
 TABLES = """
 CREATE TABLE IF NOT EXISTS tenant (
     name TEXT PRIMARY KEY,
@@ -278,8 +281,9 @@ _PERSON = """
 def _address(prefix: str) -> str:
     return (
         f"{prefix}Street textarea(255); {prefix}City string(40); {prefix}State string(80); "
-        f"{prefix}PostalCode string(20); {prefix}Country string(80); {prefix}StateCode picklist(10); "
-        f"{prefix}CountryCode picklist(10); {prefix}Latitude double; {prefix}Longitude double; "
+        f"{prefix}PostalCode string(20); {prefix}Country string(80); "
+        f"{prefix}StateCode picklist(10); {prefix}CountryCode picklist(10); "
+        f"{prefix}Latitude double; {prefix}Longitude double; "
         f"{prefix}GeocodeAccuracy picklist(40);"
     )
 
@@ -330,11 +334,12 @@ STANDARD_FIELDS: dict[str, str] = {
     "Organization": """
     Id id; Name string(80); IsSandbox boolean ro; OrganizationType picklist(40) ro;
     InstanceName string(5) ro; TimeZoneSidKey picklist(40); LanguageLocaleKey picklist(40);
-    DefaultLocaleSidKey picklist(40); NamespacePrefix string(15) ro; TrialExpirationDate datetime ro;
+    DefaultLocaleSidKey picklist(40); NamespacePrefix string(15) ro;
+    TrialExpirationDate datetime ro;
     CreatedDate datetime ro; LastModifiedDate datetime ro; SystemModstamp datetime ro;
     """,
 }
-"""Standard fields by object: ``name type(length)[ ro]``; ``ro`` is neither createable nor updateable."""
+"""By object: ``name type(length):target ro``; ``ro`` is neither createable nor updateable."""
 
 KEY_PREFIXES = {
     "Contact": "003",
@@ -359,3 +364,13 @@ CREATE INDEX IF NOT EXISTS lead_converted ON "Lead" ("ConvertedContactId")
 CREATE INDEX IF NOT EXISTS lead_flagged ON "Lead" ("Hard_Bounce__c")
     WHERE "Hard_Bounce__c" = 1;
 """
+
+
+def statements(text: str) -> Iterator[str]:
+    """The statements of an SQL text, one by one (``executescript`` would commit)."""
+    statement = ""
+    for line in text.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

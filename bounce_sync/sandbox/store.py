@@ -9,10 +9,8 @@ place at once, so that a transaction never fails half-way because another writer
 from __future__ import annotations
 
 import importlib
-import re
 import secrets
 import sqlite3
-import string
 import threading
 import uuid
 import zlib
@@ -23,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bounce_sync.sandbox import ids, schema
+from bounce_sync.sandbox import founding, schema
 
 FILE = "sandbox.db"
 TIMEOUT = 30.0
@@ -45,18 +43,8 @@ SQL_TYPES = {
 }
 """Column types of CRM fields; every other type is text that compares without case, as in SOQL."""
 
-_DELIVERY_FIELDS = (
-    ("SubscriberKey", "Text", 254),
-    ("EmailAddress", "Text", 254),
-    ("BounceCategory", "Text", 50),
-    ("SMTPCode", "Text", 50),
-    ("BounceReason", "Text", 500),
-    ("BounceDate", "Text", 50),
-    ("ContactId", "Text", 18),
-    ("LeadId", "Text", 18),
-    ("FlagDate", "Text", 50),
-    ("RunId", "Text", 100),
-)
+_PRAGMAS: tuple[str, ...] = ("synchronous = NORMAL", "cache_size = -32768")
+_PRAGMAS_WHEN_MAKING = ("journal_mode = OFF", "synchronous = OFF", "cache_size = -131072")
 
 
 class SandboxError(Exception):
@@ -90,11 +78,20 @@ class Store:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
+        self._pragmas = _PRAGMAS
 
     # -- opening ------------------------------------------------------------------------------
 
     @classmethod
-    def create(
+    def create(cls, directory: Path | str, **tenant: Any) -> Store:
+        """Makes an empty tenant and its org; the arguments are those of :meth:`making`."""
+        with cls.making(directory, **tenant) as store:
+            pass
+        return store
+
+    @classmethod
+    @contextmanager
+    def making(
         cls,
         directory: Path | str,
         *,
@@ -103,40 +100,40 @@ class Store:
         business_units: Sequence[tuple[int, str]] = (),
         utc_offset: str = "-06:00",
         today: datetime | None = None,
-    ) -> Store:
-        """Makes an empty tenant and its org in ``directory``, with new credentials.
+    ) -> Iterator[Store]:
+        """A new tenant to be filled: ``directory`` holds it when the block ends, and whole.
 
-        ``business_units`` are the children of ``account_id``; ``today`` the tenant's present in
-        server time, for a simulated one (see :meth:`now`). Raises SandboxError where the folder
-        already holds a sandbox.
+        Until then it is a file of another name, without a journal and never flushed, which is
+        removed when the block fails. It has credentials of its own. ``business_units`` are the
+        children of ``account_id``; ``today`` is the tenant's present in server time, for a
+        simulated one (see :meth:`now`). Raises SandboxError where the folder has a sandbox.
         """
         store = cls(Path(directory))
-        if store.path.exists():
-            raise SandboxError(f"{store.path} exists already: choose another folder or remove it")
+        final = store.path
+        if final.exists():
+            raise SandboxError(f"{final} exists already: choose another folder or remove it")
         store.directory.mkdir(parents=True, exist_ok=True)
-        store.connection.execute("PRAGMA journal_mode = WAL")
-        with store.transaction():
-            store._make_tables()
-            store._make_tenant(seed, account_id, business_units, utc_offset)
-            store._make_org()
-            if today is not None:
-                store.set_setting("today", server_time(today))
-            for key in ("Hard_Bounce_Staging_DE", "Hard_Bounce_Release_DE"):
-                store.create_data_extension(
-                    key,
-                    [
-                        DataExtensionField(
-                            name,
-                            kind,
-                            length,
-                            is_primary_key=name == "SubscriberKey",
-                            is_required=name == "SubscriberKey",
-                        )
-                        for name, kind, length in _DELIVERY_FIELDS
-                    ],
-                    sendable_field="SubscriberKey",
-                )
-        return store
+        store.path = final.with_name(f".{FILE}.{secrets.token_hex(4)}")
+        store._pragmas = _PRAGMAS_WHEN_MAKING
+        try:
+            with store.transaction():
+                store._make_tables()
+                founding.tenant(store, seed, account_id, business_units, utc_offset)
+                founding.org(store)
+                founding.delivery_extensions(store)
+                if today is not None:
+                    store.set_setting("today", server_time(today))
+            yield store
+            store.execute("PRAGMA journal_mode = WAL")
+            store.close()
+            if final.exists():
+                raise SandboxError(f"{final} was made by somebody else in the meantime")
+            store.path.rename(final)
+        finally:
+            store.close()
+            store.path.unlink(missing_ok=True)
+            store.path = final
+            store._pragmas = _PRAGMAS
 
     @classmethod
     def open(cls, directory: Path | str) -> Store:
@@ -175,8 +172,8 @@ class Store:
                 self.path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False
             )
             found.row_factory = sqlite3.Row
-            found.execute("PRAGMA synchronous = NORMAL")
-            found.execute("PRAGMA cache_size = -32768")
+            for pragma in self._pragmas:
+                found.execute(f"PRAGMA {pragma}")
             self._local.connection = found
             with self._guard:
                 self._connections.append(found)
@@ -241,7 +238,8 @@ class Store:
     def set_setting(self, name: str, value: object) -> None:
         """Stores a setting as text."""
         self.execute(
-            "INSERT INTO tenant VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            "INSERT INTO tenant VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             (name, str(value)),
         )
 
@@ -253,14 +251,12 @@ class Store:
     @property
     def utc_offset(self) -> timedelta:
         """What is added to UTC to get server time: fixed, never daylight saving."""
-        sign, hours, minutes = re.fullmatch(
-            r"([+-])(\d\d):(\d\d)", self.setting("utc_offset")
-        ).groups()  # type: ignore[union-attr]
-        offset = timedelta(hours=int(hours), minutes=int(minutes))
-        return -offset if sign == "-" else offset
+        offset = self.setting("utc_offset")
+        size = timedelta(hours=int(offset[1:3]), minutes=int(offset[4:6]))
+        return -size if offset.startswith("-") else size
 
     def now(self) -> datetime:
-        """The tenant's present in server time: the setting ``today`` if it has one, else the clock."""
+        """The tenant's present in server time: the setting ``today``, or the clock without one."""
         today = self.setting("today", "")
         if today:
             return datetime.fromisoformat(today)
@@ -270,6 +266,10 @@ class Store:
         """MIDs of the enterprise's account (first) and its children."""
         rows = self.execute("SELECT mid FROM business_unit ORDER BY parent IS NOT NULL, mid")
         return [mid for (mid,) in rows]
+
+    def add_business_unit(self, mid: int, name: str) -> None:
+        """Makes a child of the enterprise's account."""
+        self.execute("INSERT INTO business_unit VALUES (?, ?, ?)", (mid, name, self.account_id))
 
     # -- data extensions ----------------------------------------------------------------------
 
@@ -380,7 +380,8 @@ class Store:
         """
         with self.transaction() as connection:
             known = connection.execute(
-                "SELECT count(*), coalesce(max(name = ?), 0) FROM field WHERE object = ?",
+                "SELECT coalesce(max(ordinal) + 1, 0), coalesce(max(name = ?), 0)"
+                " FROM field WHERE object = ?",
                 (name, object_name),
             ).fetchone()
             if known[1]:
@@ -417,6 +418,21 @@ class Store:
                 ),
             )
 
+    def remove_field(self, object_name: str, name: str) -> None:
+        """Takes a field, its values and its indexes away."""
+        with self.transaction() as connection:
+            for index, sql in connection.execute(
+                "SELECT name, sql FROM sqlite_master"
+                " WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = ? COLLATE NOCASE",
+                (object_name,),
+            ).fetchall():
+                if quoted(name) in sql:
+                    connection.execute(f"DROP INDEX {quoted(index)}")
+            connection.execute(f"ALTER TABLE {quoted(object_name)} DROP COLUMN {quoted(name)}")
+            connection.execute(
+                "DELETE FROM field WHERE object = ? AND name = ?", (object_name, name)
+            )
+
     def fields(self, object_name: str) -> list[sqlite3.Row]:
         """The rows of ``field`` of one object in their order; empty for an unknown object."""
         return self.execute(
@@ -438,76 +454,9 @@ class Store:
         if self.execute("PRAGMA user_version").fetchone()[0] == version:
             return
         with self.transaction() as connection:
-            for statement in _statements("".join(texts)):
+            for statement in schema.statements("".join(texts)):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {version}")
-
-    def _make_tenant(
-        self, seed: int, account_id: int, children: Sequence[tuple[int, str]], utc_offset: str
-    ) -> None:
-        letters = string.ascii_lowercase + string.digits
-        for name, value in {
-            "seed": seed,
-            "account_id": account_id,
-            "utc_offset": utc_offset,
-            "client_id": "".join(secrets.choice(letters) for _ in range(24)),
-            "client_secret": "".join(secrets.choice(letters) for _ in range(24)),
-            "username": "integration@bounce-sync.invalid",
-            "password": secrets.token_urlsafe(18),
-            "organization_id": ids.new_id("00D", 1),
-            "user_id": ids.new_id("005", 1),
-        }.items():
-            self.set_setting(name, value)
-        self.execute("INSERT INTO business_unit VALUES (?, 'Enterprise', NULL)", (account_id,))
-        for mid, name in children:
-            self.add_business_unit(mid, name)
-
-    def add_business_unit(self, mid: int, name: str) -> None:
-        """Makes a child of the enterprise's account."""
-        self.execute("INSERT INTO business_unit VALUES (?, ?, ?)", (mid, name, self.account_id))
-
-    def _make_org(self) -> None:
-        for object_name, text in schema.STANDARD_FIELDS.items():
-            for entry in filter(None, map(str.strip, text.split(";"))):
-                name, kind, *flags = entry.split()
-                type_name, length, target = _FIELD_TYPE.fullmatch(kind).groups()  # type: ignore[union-attr]
-                self.add_field(
-                    object_name,
-                    name,
-                    type_name,
-                    length=int(length or 0),
-                    read_only="ro" in flags,
-                    reference_to=target,
-                )
-        for object_name in ("Contact", "Lead"):
-            self.add_field(object_name, "Hard_Bounce__c", "boolean", label="Hard Bounce")
-            self.add_field(object_name, "Hard_Bounce_Date__c", "datetime", label="Hard Bounce Date")
-        for statement in _statements(schema.CRM_INDEXES):
-            self.execute(statement)
-        at = crm_time(datetime.now(UTC))
-        self.insert(
-            "Organization",
-            ["Id", "Name", "IsSandbox", "OrganizationType", "InstanceName", "TimeZoneSidKey"]
-            + ["CreatedDate", "LastModifiedDate", "SystemModstamp"],
-            [
-                (self.setting("organization_id"), "Bounce Sync Sandbox", 0, "Enterprise Edition")
-                + ("BS0", "America/Chicago", at, at, at)
-            ],
-        )
-        self.insert(
-            "User",
-            ["Id", "Username", "Email", "FirstName", "LastName", "Name", "Alias", "IsActive"]
-            + ["TimeZoneSidKey", "LocaleSidKey", "UserType", "CreatedDate", "LastModifiedDate"]
-            + ["SystemModstamp"],
-            [
-                (self.setting("user_id"), self.setting("username"), self.setting("username"))
-                + ("Bounce Sync", "Integration", "Bounce Sync Integration", "bsync", 1)
-                + ("UTC", "en_US", "Standard", at, at, at)
-            ],
-        )
-
-
-_FIELD_TYPE = re.compile(r"([a-z]+)(?:\((\d+)\))?(?::(\w+))?")
 
 
 def _row_type(field: DataExtensionField) -> str:
@@ -516,16 +465,6 @@ def _row_type(field: DataExtensionField) -> str:
     if field.field_type == "Decimal":
         return "NUMERIC"
     return "TEXT COLLATE NOCASE"
-
-
-def _statements(text: str) -> Iterator[str]:
-    """The statements of an SQL text, one by one (``executescript`` would commit)."""
-    statement = ""
-    for line in text.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
 
 
 def server_time(moment: datetime) -> str:
