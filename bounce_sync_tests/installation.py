@@ -80,12 +80,14 @@ class Installation:
 
 
 @contextlib.contextmanager
-def installed(tenant: Tenant, folder: Path, **more: str) -> Iterator[Installation]:
+def installed(
+    tenant: Tenant, folder: Path, *, faults: Path | None = None, **more: str
+) -> Iterator[Installation]:
     """The tenant loaded into a sandbox, served over TLS, and an installation pointed at it."""
     sandbox = folder / "sandbox"
     load(tenant.write(folder / "csv"), sandbox)
     with (
-        serve(sandbox) as address,
+        serve(sandbox, faults=faults) as address,
         environ(environment(address, folder / "home", **more)),
         running() as runner,
     ):

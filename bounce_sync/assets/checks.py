@@ -15,7 +15,6 @@ from bounce_sync.assets.resources import Installation
 from bounce_sync.rules.guards import Verdict
 from bounce_sync.tables import TABLES
 
-
 _NOT_JUDGED = Verdict(False, "Not judged: columns are missing, see the check `schema`.")
 
 

@@ -11,7 +11,7 @@ from bounce_sync import delivery
 from bounce_sync.assets import catalogue, contracts
 from bounce_sync.assets.partitions import DAILY
 from bounce_sync.assets.resources import Crm, Installation, PolicyResource
-from bounce_sync.rules import changes, identity
+from bounce_sync.rules import changes, confirmation, identity
 from bounce_sync.rules.changes import CrmFacts
 from bounce_sync.salesforce.reading import RecordReader
 from bounce_sync.settings import LIVE
@@ -243,7 +243,7 @@ def crm_flag_updates(
     updates.attrs = {"read_back": delivered.read_back}
     outcomes = delivered.updates["outcome"].value_counts()
     funnel = {
-        **crm_flag_changes.attrs["funnel"],
+        **confirmation.in_words(crm_flag_changes.attrs["funnel"]),
         "changes planned": int((crm_flag_changes["action"] != NONE).sum()),
         "changes written": int(outcomes.get(WRITTEN, 0)),
     }

@@ -116,7 +116,7 @@ def held_subscribers(
 @dg.asset(
     partitions_def=DAILY,
     deps=[SUBSCRIBERS_VIEW],
-    group_name="marketing_cloud",
+    group_name="crm",
     kinds={"salesforce", "pandas", "parquet"},
     metadata=catalogue.definition_metadata("released_subscribers"),
 )

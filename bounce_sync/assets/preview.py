@@ -1,4 +1,4 @@
-"""The preview features of Dagster that we chose, and why; everything else preview stays an error."""
+"""The preview features of Dagster that we chose, and why; any other is an error in the tests."""
 
 from __future__ import annotations
 

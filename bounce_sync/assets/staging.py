@@ -75,7 +75,7 @@ def confirmed_bounce_staging(
             "staged": len(staging),
             "carried over": int(staging["carried_since"].notna().sum()),
             "missing days": len(missing),
-            "funnel": catalogue.counts_table(f"{days[0]} to {day}", funnel),
+            "funnel": catalogue.counts_table(f"{days[0]} to {day}", confirmation.in_words(funnel)),
             "by category": catalogue.counts_table(
                 "category", catalogue.by(staging, "bounce_category")
             ),

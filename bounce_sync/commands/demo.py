@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 
 import click
+from rich import box
 from rich.table import Table
 
 from bounce_sync.commands import output
 from bounce_sync.commands.run import Outcome, daily
 from bounce_sync.commands.runner import Runner, last_finished_day, running
+from bounce_sync.rules import confirmation
 from bounce_sync.settings import LIVE, Settings
+from bounce_sync.tables import CLEAR, SET, WRITTEN
 
 
 @click.command(epilog="Example: bounce-sync demo")
@@ -36,18 +39,21 @@ def _tell(runner: Runner, outcome: Outcome) -> None:
     plan = runner.lake.read("crm_flag_changes", day)
     funnel = plan.attrs["funnel"]
 
-    story = Table(title=f"From bounces to flags, {day}", title_justify="left", show_header=False)
+    output.heading(f"From bounces to flags, {day}")
+    story = Table(box=box.SIMPLE, show_header=False)
     story.add_column()
     story.add_column(justify="right")
-    for name, count in funnel.items():
+    story.add_row("bounces of the day", f"{line['raw_bounces']:,}")
+    for name, count in confirmation.in_words(funnel).items():
         story.add_row(name, f"{count:,}")
     output.RESULTS.print(story)
 
     flagged = outcome.report.number("crm_flag_state", "flagged") if outcome.report else 0
-    after = flagged + line["set"] - line["clear"]
-    world = Table(title="The CRM, before and after", title_justify="left")
-    for heading in ("", "before", "after"):
-        world.add_column(heading, justify="left" if not heading else "right")
+    after = flagged + _written(runner, day, line["run_id"])
+    output.heading("The CRM, before and after")
+    world = Table(box=box.SIMPLE)
+    for name in ("", "before", "after"):
+        world.add_column(name, justify="left" if not name else "right")
     world.add_row("Contacts and Leads flagged", f"{flagged:,}", f"{after:,}")
     world.add_row("  newly flagged", "", f"{line['set']:,}")
     world.add_row("  date moved forward", "", f"{line['refresh']:,}")
@@ -56,12 +62,21 @@ def _tell(runner: Runner, outcome: Outcome) -> None:
     world.add_row("  writes refused by the CRM", "", f"{line['rejected']:,}")
     output.RESULTS.print(world)
 
+    output.heading("What was decided, and why")
     output.RESULTS.print(output.reasons(plan["reason"].value_counts().to_dict()))
     output.RESULTS.print(
         "\nWhere to look next\n"
         "  bounce-sync dev             the Dagster UI: graph, checks, partitions, this run\n"
         "  bounce-sync run --dry-run   plan a day and write nothing\n"
-        f"  {runner.settings.lake}/crm_flag_changes/{day}.parquet   every decision, row by row",
+        f"  {runner.lake.path('crm_flag_changes', day)}\n"
+        "                              every decision, row by row",
         markup=False,
         soft_wrap=True,
     )
+
+
+def _written(runner: Runner, day: str, run_id: str) -> int:
+    """By how much the run changed the number of flagged records."""
+    updates = runner.lake.read("crm_flag_updates", day)
+    own = updates[(updates["run_id"] == run_id) & (updates["outcome"] == WRITTEN)]
+    return int((own["action"] == SET).sum() - (own["action"] == CLEAR).sum())

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from types import FrameType
 
 import click
 
@@ -17,7 +16,7 @@ from bounce_sync.sandbox import embedded
 from bounce_sync.settings import Settings
 
 GRACE = 20.0
-"""Seconds that Dagster's processes have to end after SIGTERM."""
+"""Seconds that Dagster's processes have to end after SIGINT."""
 
 
 @click.command(epilog="Example: bounce-sync dev --port 3001")
@@ -41,8 +40,8 @@ def dev(port: int, host: str) -> None:
 def _serve(port: int, host: str, environment: dict[str, str]) -> int:
     """Runs `dagster dev` in a process group of its own and ends the whole group.
 
-    A Dagster started in the background ignores SIGINT, and its children outlive it
-    (facts/dagster.md §H): so signals go to the group, and the last word is SIGKILL.
+    Started in the background it ignores SIGINT, and its children outlive it (facts/dagster.md §H):
+    so SIGINT is restored, it gets time to end its children, and SIGKILL has the last word.
     """
     command = [sys.executable, "-m", "dagster", "dev", "-m", "bounce_sync.definitions"]
     process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own arguments
@@ -52,25 +51,23 @@ def _serve(port: int, host: str, environment: dict[str, str]) -> int:
         preexec_fn=_listen_to_interrupts,
     )
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        _signal(process, signal.SIGTERM)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        status = process.wait()
+        return process.wait()
+    except KeyboardInterrupt:
+        return 0
     finally:
-        _signal(process, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE)
-        _signal(process, signal.SIGKILL)
-    return 0 if status in (0, -signal.SIGTERM, -signal.SIGINT) else 1
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        process.send_signal(signal.SIGINT)
+        process.wait(GRACE)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _listen_to_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -18,6 +19,10 @@ RESULTS = Console(highlight=False)
 
 def progress(message: str) -> None:
     ERRORS.print(message, style="dim", markup=False)
+
+
+def heading(text: str) -> None:
+    RESULTS.print(f"\n{text}", style="bold", markup=False)
 
 
 def failure(outcome: Outcome) -> None:
@@ -36,7 +41,8 @@ def failure(outcome: Outcome) -> None:
 def summary(outcome: Outcome) -> None:
     """The run in a few lines."""
     line = outcome.line()
-    table = Table(title=f"{line['partition']} ({line['target']})", title_justify="left")
+    heading(f"{line['partition']} ({line['target']})")
+    table = Table(box=box.SIMPLE, show_header=False)
     table.add_column("")
     table.add_column("", justify="right")
     for name in (
@@ -62,7 +68,7 @@ def summary(outcome: Outcome) -> None:
 
 def reasons(counts: dict[str, int]) -> Table:
     """Reasons with their meaning, the commonest first."""
-    table = Table(title="Why", title_justify="left")
+    table = Table(box=box.SIMPLE)
     table.add_column("reason")
     table.add_column("records", justify="right")
     table.add_column("meaning")

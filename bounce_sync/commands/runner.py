@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -22,15 +23,17 @@ from bounce_sync.settings import ImportSettings, Settings
 from bounce_sync.storage import Lake
 
 DAGSTER_YAML = """\
-# Made by bounce-sync. Telemetry is off; runs whose process died are noticed.
+# Made by bounce-sync: no telemetry, no newsletter dialog; runs whose process died are noticed.
 telemetry:
+  enabled: false
+nux:
   enabled: false
 run_monitoring:
   enabled: true
   poll_interval_seconds: 30
 """
 
-Say = Callable[[str], None]
+_CLASS_NAME = re.compile(r"^[\w.]+: ")
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ def _report(result: dg.ExecuteInProcessResult) -> RunReport:
     materialised: dict[str, dict[str, Any]] = {}
     failed, blocked_by, error = [], None, None
     for event in result.all_events:
-        if event.is_asset_materialization and event.asset_key:
+        if event.is_step_materialization and event.asset_key:
             metadata = event.step_materialization_data.materialization.metadata
             materialised[event.asset_key.path[-1]] = {
                 name: value.value for name, value in metadata.items()
@@ -192,4 +195,4 @@ def _report(result: dg.ExecuteInProcessResult) -> RunReport:
 def _innermost(error: Any) -> str | None:
     while error is not None and error.cause is not None:
         error = error.cause
-    return error.message.strip() if error is not None else None
+    return _CLASS_NAME.sub("", error.message.strip()) if error is not None else None

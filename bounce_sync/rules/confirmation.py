@@ -6,6 +6,8 @@ staged, nor is a bounce whose subscriber SFMC still mails.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from bounce_sync.rules.addresses import domains_of, normalised_domains
@@ -105,3 +107,19 @@ def funnel(bounces: pd.DataFrame, held: pd.DataFrame, staging: pd.DataFrame) -> 
         "staged": len(staging),
         "naive_false_flags": int(bounces.loc[hard & ~is_held, "subscriber_key"].nunique()),
     }
+
+
+FUNNEL = {
+    "raw_bounces": "bounces in the evidence window",
+    "hard_bounces": "of these hard bounces",
+    "bounces_of_held": "bounces of subscribers that are Held now",
+    "held_subscribers": "Held subscribers among those that bounced",
+    "staged": "staged: Held, with evidence",
+    "naive_false_flags": "mailed by SFMC, yet flagged by a sync of every hard bounce",
+}
+"""The numbers of `funnel`, in words."""
+
+
+def in_words(funnel: Mapping[str, int]) -> dict[str, int]:
+    """A funnel with its names as people read them."""
+    return {FUNNEL[name]: count for name, count in funnel.items()}
