@@ -29,56 +29,6 @@ that error, as a trigger, an approval or a sharing rule would. Rows of the objec
 ``ValidationRule`` are validation rules, of ``AssignmentRule`` lead assignment rules.
 """
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS crm_refusal (
-    record_id TEXT PRIMARY KEY,
-    code TEXT NOT NULL,
-    message TEXT NOT NULL,
-    fields TEXT -- names, separated by spaces
-) WITHOUT ROWID;
+from bounce_sync.sandbox.salesforce.schema import SCHEMA
 
-CREATE TABLE IF NOT EXISTS bulk_job (
-    id TEXT PRIMARY KEY,
-    kind TEXT NOT NULL, -- ingest or query
-    operation TEXT NOT NULL,
-    object TEXT,
-    state TEXT NOT NULL,
-    created_by TEXT NOT NULL,
-    created_at TEXT NOT NULL,
-    modified_at TEXT NOT NULL,
-    api_version TEXT NOT NULL,
-    settings TEXT NOT NULL, -- JSON: delimiter, line ending, assignment rule, the statement, a fault
-    content BLOB, -- the upload; of a query, the ids it found
-    total INTEGER NOT NULL DEFAULT 0,
-    error_message TEXT,
-    elapsed_ms INTEGER NOT NULL DEFAULT 0,
-    claimed_by TEXT,
-    claimed_until REAL
-) WITHOUT ROWID;
-
-CREATE TABLE IF NOT EXISTS bulk_batch (
-    job_id TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    done INTEGER NOT NULL DEFAULT 0,
-    records INTEGER NOT NULL,
-    failed INTEGER NOT NULL DEFAULT 0,
-    rows TEXT, -- JSON until it is done
-    successful_csv TEXT,
-    failed_csv TEXT,
-    PRIMARY KEY (job_id, number)
-);
-
-CREATE TABLE IF NOT EXISTS metadata_component (
-    type TEXT NOT NULL,
-    full_name TEXT NOT NULL,
-    body TEXT NOT NULL, -- XML
-    modified_at TEXT NOT NULL,
-    PRIMARY KEY (type, full_name)
-) WITHOUT ROWID;
-
-CREATE TABLE IF NOT EXISTS metadata_deploy (
-    id TEXT PRIMARY KEY,
-    created_at TEXT NOT NULL,
-    result TEXT NOT NULL -- JSON
-) WITHOUT ROWID;
-"""
+__all__ = ["SCHEMA"]

@@ -25,10 +25,16 @@ from bounce_sync.sandbox.salesforce import (
     composite,
     describe,
     limits,
+    metadata,
     oauth,
     queries,
+    soap,
     sobjects,
+    tooling,
 )
+from bounce_sync.sandbox.salesforce.bulk import engine
+from bounce_sync.sandbox.salesforce.bulk import ingest as bulk_ingest
+from bounce_sync.sandbox.salesforce.bulk import query as bulk_query
 from bounce_sync.sandbox.salesforce.cursors import Cursors
 from bounce_sync.sandbox.salesforce.errors import ServiceError, session_expired
 from bounce_sync.sandbox.salesforce.http import Answer, Call, Table
@@ -54,6 +60,11 @@ TABLE = Table(
     describe.routes,
     sobjects.routes,
     limits.routes,
+    bulk_ingest.routes,
+    bulk_query.routes,
+    tooling.routes,
+    metadata.routes,
+    soap.routes,
 )
 
 
@@ -61,6 +72,7 @@ def application(store: Store, base_url: str) -> Starlette:
     """The app over an opened store; ``base_url`` is its own address, which tokens name."""
     prepare(store)
     service = Service(store, base_url.rstrip("/"), Sessions(store), Cursors(), TABLE)
+    engine.resume(service)
     return Starlette(routes=[Mount("/", app=_Endpoint(service))])
 
 

@@ -40,7 +40,7 @@ class RowError:
 
     def in_csv(self) -> str:
         """As Bulk API 2.0 reports it in ``sf__Error`` (facts/wire.md 36)."""
-        return f"{self.code}:{self.message}:{' '.join(self.fields)}--"
+        return f"{self.code}:{self.message}:{''.join(f'{name} ' for name in self.fields)}--"
 
     def alone(self) -> ServiceError:
         """As a single-record request reports it."""

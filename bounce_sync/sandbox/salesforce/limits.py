@@ -24,7 +24,7 @@ def limits(service: Service, call: Call, version: str) -> Answer:
         )
     used, limit = service.usage()
     batches, query_jobs = service.store.execute(
-        "SELECT (SELECT count(*) FROM bulk_batch),"
+        "SELECT (SELECT count(DISTINCT job_id || ' ' || batch) FROM bulk_chunk),"
         " (SELECT count(*) FROM bulk_job WHERE kind = 'query')"
     ).fetchone()
     allowances = {

@@ -25,7 +25,7 @@ SCOPE = "api id refresh_token"
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """A grant that isn't given."""
 
     def __init__(self, error: str, description: str) -> None:
@@ -39,7 +39,7 @@ def _credentials(call: Call, form: dict[str, str]) -> tuple[str, str]:
         try:
             text = base64.b64decode(header[6:], validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
-            raise _Refused("invalid_client", "invalid client credentials") from None
+            raise Refused("invalid_client", "invalid client credentials") from None
         client_id, _, secret = text.partition(":")
         return client_id, secret
     return form.get("client_id", ""), form.get("client_secret", "")
@@ -47,14 +47,14 @@ def _credentials(call: Call, form: dict[str, str]) -> tuple[str, str]:
 
 def _known_client(service: Service, client_id: str) -> None:
     if not _same(client_id, service.store.setting("client_id")):
-        raise _Refused("invalid_client_id", "client identifier invalid")
+        raise Refused("invalid_client_id", "client identifier invalid")
 
 
 def _client(service: Service, call: Call, form: dict[str, str]) -> None:
     client_id, secret = _credentials(call, form)
     _known_client(service, client_id)
     if not _same(secret, service.store.setting("client_secret")):
-        raise _Refused("invalid_client", "invalid client credentials")
+        raise Refused("invalid_client", "invalid client credentials")
 
 
 def _same(given: str, expected: str) -> bool:
@@ -78,7 +78,7 @@ def token(service: Service, call: Call) -> Answer:
         )
     try:
         return grant(service, call, form)
-    except _Refused as refused:
+    except Refused as refused:
         return refused.answer
 
 
@@ -101,7 +101,7 @@ def check_password(service: Service, username: str, password: str) -> str:
     expected = service.store.setting("password")
     known = _same(username.lower(), service.store.setting("username").lower())
     if not known or not _same(password[: len(expected)], expected):
-        raise _Refused("invalid_grant", "authentication failure")
+        raise Refused("invalid_grant", "authentication failure")
     return service.store.setting("user_id")
 
 
@@ -112,7 +112,7 @@ def _refresh(service: Service, call: Call, form: dict[str, str]) -> Answer:
         _client(service, call, form)
     user_id = service.sessions.refreshed(form.get("refresh_token", ""))
     if user_id is None:
-        raise _Refused("invalid_grant", "expired access/refresh token")
+        raise Refused("invalid_grant", "expired access/refresh token")
     return _granted(service, user_id)
 
 
@@ -133,17 +133,17 @@ def _jwt_bearer(service: Service, _: Call, form: dict[str, str]) -> Answer:
         )
         lasts_until = float(claims.get("exp", 0))
         if jwt.get_unverified_header(assertion).get("alg") != "RS256":
-            raise _Refused("invalid_grant", "invalid assertion")
+            raise Refused("invalid_grant", "invalid assertion")
     except (jwt.PyJWTError, ValueError, TypeError):
-        raise _Refused("invalid_grant", "invalid assertion") from None
+        raise Refused("invalid_grant", "invalid assertion") from None
     if lasts_until < time.time():
-        raise _Refused("invalid_grant", "assertion expired")
+        raise Refused("invalid_grant", "assertion expired")
     _known_client(service, str(claims.get("iss", "")))
     if not _audience(service, claims.get("aud")):
-        raise _Refused("invalid_grant", "audience is invalid")
+        raise Refused("invalid_grant", "audience is invalid")
     username = service.store.setting("username")
     if not _same(str(claims.get("sub", "")).lower(), username.lower()):
-        raise _Refused("invalid_grant", "user hasn't approved this consumer")
+        raise Refused("invalid_grant", "user hasn't approved this consumer")
     return _granted(service, service.store.setting("user_id"))
 
 
@@ -185,7 +185,7 @@ def introspect(service: Service, call: Call) -> Answer:
     form = call.form()
     try:
         _client(service, call, form)
-    except _Refused as refused:
+    except Refused as refused:
         refused.answer.status = 401
         return refused.answer
     session = service.sessions.find(form.get("token", ""))

@@ -12,7 +12,7 @@ from bounce_sync.sandbox.salesforce.entities import find_entity
 from bounce_sync.sandbox.salesforce.errors import ServiceError
 from bounce_sync.sandbox.salesforce.http import DATA, Answer, Call, Routes
 from bounce_sync.sandbox.salesforce.service import Service
-from bounce_sync.sandbox.salesforce.soql.compiler import Plan, plan
+from bounce_sync.sandbox.salesforce.soql.compiler import Catalogue, Plan, plan
 from bounce_sync.sandbox.salesforce.soql.tokens import SoqlError
 from bounce_sync.sandbox.store import quoted
 
@@ -24,8 +24,10 @@ _BATCH_SIZE = re.compile(r"batchSize\s*=\s*(\d+)", re.IGNORECASE)
 _LOCATOR = re.compile(r"(0r8\w{15})-(\d+)", re.ASCII)
 
 
-def planned(service: Service, user_id: str, text: str, *, deleted_too: bool) -> Plan:
-    """A statement ready to run.
+def planned(
+    service: Service, user_id: str, text: str, *, deleted_too: bool, find: Catalogue | None = None
+) -> Plan:
+    """A statement ready to run, over the org's objects or those that ``find`` knows.
 
     Raises:
         ServiceError: 400 with the service's own message.
@@ -33,7 +35,7 @@ def planned(service: Service, user_id: str, text: str, *, deleted_too: bool) -> 
     try:
         return plan(
             text,
-            lambda name: find_entity(service.store, name, user_id),
+            find or (lambda name: find_entity(service.store, name, user_id)),
             deleted_too=deleted_too,
             zone=service.time_zone(user_id),
         )
@@ -43,12 +45,12 @@ def planned(service: Service, user_id: str, text: str, *, deleted_too: bool) -> 
 
 @routes("GET", f"{DATA}/query")
 def query(service: Service, call: Call, version: str) -> Answer:
-    return _first_page(service, call, version, "query")
+    return answer_query(service, call, version, "query")
 
 
 @routes("GET", f"{DATA}/queryAll")
 def query_all(service: Service, call: Call, version: str) -> Answer:
-    return _first_page(service, call, version, "queryAll")
+    return answer_query(service, call, version, "queryAll")
 
 
 @routes("GET", f"{DATA}/query/{{locator}}")
@@ -61,20 +63,22 @@ def more_of_all(service: Service, call: Call, version: str, locator: str) -> Ans
     return _next_page(service, call, version, locator, "queryAll")
 
 
-def _first_page(service: Service, call: Call, version: str, resource: str) -> Answer:
+def answer_query(
+    service: Service, call: Call, version: str, resource: str, find: Catalogue | None = None
+) -> Answer:
+    """The first page of a statement; ``queryAll`` sees deleted records too."""
     text = call.query.get("q")
     if text is None:
         raise ServiceError(400, "MALFORMED_QUERY", "The query parameter q is required")
     if call.take("query_timeout"):
         raise ServiceError(400, "QUERY_TIMEOUT", "Your query request was running for too long.")
-    made = planned(service, call.user.user_id, text, deleted_too=resource == "queryAll")
+    made = planned(service, call.user.user_id, text, deleted_too=resource == "queryAll", find=find)
     connection = service.store.connection
     if made.counts_only:
         counted = connection.execute(
             f"SELECT count(*) FROM ({made.select('1')})", made.parameters
         ).fetchone()[0]
         return Answer({"totalSize": counted, "done": True, "records": []})
-    size = _page_size(service, call)
     if made.grouped:
         rows = connection.execute(made.sql, made.parameters).fetchall()
         if len(rows) > PAGE:
@@ -85,6 +89,7 @@ def _first_page(service: Service, call: Call, version: str, resource: str) -> An
                 "to a single batch",
             )
         return _answer(made, version, rows, len(rows), None)
+    size = _page_size(service, call)
     rows = _rows(service, made, size + 1)
     if len(rows) <= size:
         return _answer(made, version, rows, len(rows), None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -85,23 +85,28 @@ def identify(entity: Entity, given: object) -> str | RowError:
 
 
 def update(
-    service: Service, entity: Entity, changes: Sequence[Change | RowError], manner: Manner
+    service: Service,
+    entity: Entity,
+    changes: Sequence[Change | RowError],
+    manner: Manner,
+    settled: Callable[[list[RowError | None]], None] | None = None,
 ) -> list[RowError | None]:
     """Writes what can be written, one answer for each row in its order; None is success.
 
-    Rows that came as errors stay errors. The caller decides on the transaction around it.
+    Rows that came as errors stay errors. ``settled`` gets the answers inside the transaction that
+    writes the rows, to keep them with it.
     """
     chunk = _Chunk(entity, manner, changes)
     chunk.errors = [change if isinstance(change, RowError) else None for change in changes]
     _refuse_repeats(chunk)
-    store = service.store
-    if all(chunk.errors):
-        return chunk.errors
-    with _locked(service, chunk), service.writing, store.transaction() as connection:
-        chunk.found = _current(connection, entity, [change for _, change in chunk.good()])
-        _refuse_by_state(service, chunk)
-        if any(True for _ in chunk.good()):
+    with _locked(service, chunk), service.writing, service.store.transaction() as connection:
+        if not all(chunk.errors):
+            chunk.found = _current(connection, entity, [change for _, change in chunk.good()])
+            _refuse_by_state(service, chunk)
+        if not all(chunk.errors):
             _write(service, connection, chunk)
+        if settled is not None:
+            settled(chunk.errors)
     return chunk.errors
 
 
