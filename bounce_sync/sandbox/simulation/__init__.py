@@ -18,13 +18,8 @@ from bounce_sync.sandbox.simulation.bounce_management import HoldRules
 from bounce_sync.sandbox.simulation.clock import midnight
 from bounce_sync.sandbox.simulation.crm import CrmWorld
 from bounce_sync.sandbox.simulation.first_records import FirstRecords
-from bounce_sync.sandbox.simulation.world import (
-    SCHEMA,
-    Outage,
-    Settings,
-    World,
-    trusted_by_default,
-)
+from bounce_sync.sandbox.simulation.settings import Outage, Settings, trusted_by_default
+from bounce_sync.sandbox.simulation.world import SCHEMA, World
 from bounce_sync.sandbox.store import SandboxError, Store, server_time
 
 __all__ = ["HoldRules", "Outage", "advance", "simulate"]

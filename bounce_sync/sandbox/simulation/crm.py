@@ -89,7 +89,6 @@ class _Shift:
         self._hands = crm.hands
         self._chance = world.generator(day, Stream.CRM)
         self._now = midnight(day) + 8 * HOUR
-        self._subscribers_of: dict[str, int] = {}
 
     def _later(self) -> int:
         """The moment of the next edit: they follow each other through the working day."""

@@ -128,10 +128,11 @@ def invent(chance: np.random.Generator, count: int) -> People:
 
 def keys(chance: np.random.Generator, people: People, record_of: list[str | None]) -> list[str]:
     """Everybody's SubscriberKey; ``record_of`` is the id of the record each was made from."""
+    is_other_form = (people.kind == Kind.OTHER_FORM).tolist()
     keyed = [
         (who, record_id)
         for who, record_id in enumerate(record_of)
-        if record_id is not None and people.kind[who] != Kind.OTHER_FORM
+        if record_id is not None and not is_other_form[who]
     ]
     forms = identifiers.key_forms([record_id for _, record_id in keyed], chance)
     made: dict[int, str] = {who: form for (who, _), form in zip(keyed, forms, strict=True)}
@@ -139,11 +140,11 @@ def keys(chance: np.random.Generator, people: People, record_of: list[str | None
     strangers = identifiers.record_ids(
         identifiers.CONTACT, _STRANGERS_START + np.arange(len(record_of))
     )
-    for who, stranger in enumerate(strangers):
+    for who, (kind, stranger) in enumerate(zip(people.kind.tolist(), strangers, strict=True)):
         if who in made:
             continue
         short = (record_of[who] or stranger)[:15]
-        match people.kind[who]:
+        match kind:
             case Kind.OTHER_FORM if short.casefold() not in taken:
                 key = short
             case Kind.EMAIL:

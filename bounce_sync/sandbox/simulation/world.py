@@ -7,23 +7,18 @@ bounces, events still to come) has tables of its own here.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bounce_sync.sandbox.simulation.addresses import domain_names, domains
-from bounce_sync.sandbox.simulation.bounce_management import (
-    ACTIVE,
-    STATUSES,
-    HoldRules,
-    Standing,
-)
+from bounce_sync.sandbox.simulation.addresses import domain_names
+from bounce_sync.sandbox.simulation.bounce_management import ACTIVE, STATUSES, Standing
 from bounce_sync.sandbox.simulation.clock import MINUTE, NEVER, Millis, server_millis, server_text
 from bounce_sync.sandbox.simulation.happenings import Agenda, Happenings
+from bounce_sync.sandbox.simulation.settings import Settings
 from bounce_sync.sandbox.store import SandboxError, Store, quoted
 
 SCHEMA = (
@@ -46,9 +41,9 @@ SCHEMA = (
     """,
     """
     CREATE TABLE IF NOT EXISTS simulation_pending (
-        id INTEGER PRIMARY KEY, at INTEGER, what INTEGER, who INTEGER, job INTEGER, unit INTEGER,
-        batch INTEGER, detail INTEGER, salt INTEGER, "unique" INTEGER, "false" INTEGER,
-        domain INTEGER, address TEXT
+        id INTEGER PRIMARY KEY, subscriber_id INTEGER, at INTEGER, what INTEGER, job INTEGER,
+        unit INTEGER, batch INTEGER, detail INTEGER, salt INTEGER, "unique" INTEGER,
+        "false" INTEGER, domain INTEGER, address TEXT
     )
     """,
     # What people and support did, in server time: with the events, it explains every status.
@@ -64,68 +59,10 @@ SCHEMA = (
     )
     """,
 )
-_SETTING = "simulation"
 _PENDING_COLUMNS = (
-    "at", "what", "who", "job", "unit", "batch", "detail", "salt", "unique", "false", "domain",
-    "address",
+    "at", "what", "job", "unit", "batch", "detail", "salt", "unique", "false", "domain", "address",
 )  # fmt: skip
 LOG_COLUMNS = ("at", "action", "subscriber_id", "record_id", "before", "after")
-
-
-@dataclass(frozen=True)
-class Outage:
-    """Hours in which a provider refuses living mailboxes with hard bounces.
-
-    ``day`` and the hours are server time, ``until_hour`` exclusive; ``share`` of the mails are
-    refused. ``released_after`` days later support makes those who were held for it Active again.
-    """
-
-    domain: str
-    day: date
-    from_hour: int = 7
-    until_hour: int = 13
-    share: float = 0.9
-    released_after: int = 3
-
-
-@dataclass
-class Settings:
-    """What a tenant was made with, and how far it has come; kept as a tenant setting."""
-
-    seed: int
-    first_day: date
-    next_day: date
-    rules: HoldRules = field(default_factory=HoldRules)
-    trusted_domains: tuple[str, ...] = ()
-    outages: tuple[Outage, ...] = ()
-    serials: dict[str, int] = field(default_factory=dict)
-    """How many records of each key prefix there ever were."""
-
-    def save(self, store: Store) -> None:
-        """Writes the settings to the tenant."""
-        store.set_setting(_SETTING, json.dumps(asdict(self), default=date.isoformat))
-
-    @classmethod
-    def load(cls, store: Store) -> Settings:
-        """Reads them; raises SandboxError where the tenant wasn't simulated."""
-        text = store.setting(_SETTING, "")
-        if not text:
-            raise SandboxError(
-                f"{store.path} holds data that was loaded, not simulated: it can't be advanced"
-            )
-        raw: dict[str, Any] = json.loads(text)
-        return cls(
-            seed=raw["seed"],
-            first_day=date.fromisoformat(raw["first_day"]),
-            next_day=date.fromisoformat(raw["next_day"]),
-            rules=HoldRules(**raw["rules"]),
-            trusted_domains=tuple(raw["trusted_domains"]),
-            outages=tuple(
-                Outage(**outage | {"day": date.fromisoformat(outage["day"])})
-                for outage in raw["outages"]
-            ),
-            serials=raw["serials"],
-        )
 
 
 @dataclass
@@ -185,6 +122,7 @@ class World:
             raise SandboxError(f"{store.path} holds no simulated subscriber")
         number = {name: position for position, name in enumerate(domain_names())}
         code = {status: position for position, status in enumerate(STATUSES)}
+        ids = np.array(columns[0])
         status = np.array([code[status] for status in columns[4]], dtype=np.int8)
         streak = np.array(columns[13])
         # Somebody else's release restarts the count as SFMC's own does.
@@ -193,7 +131,7 @@ class World:
             settings=settings,
             account_id=store.account_id,
             units=store.business_units(),
-            ids=np.array(columns[0]),
+            ids=ids,
             keys=list(columns[1]),
             addresses=np.array(columns[2], dtype=object),
             domain=np.array([number[name] for name in columns[3]]),
@@ -215,7 +153,7 @@ class World:
             last_unit=np.array(columns[17]),
             last_batch=np.array(columns[18]),
             opened_job=np.array(columns[19]),
-            agenda=Agenda(_load_pending(store)),
+            agenda=Agenda(_load_pending(store, ids)),
         )
 
     def _numbers(self) -> npt.NDArray[np.int64]:
@@ -273,8 +211,12 @@ class World:
         pending = self.agenda.pending()
         store.insert(
             "simulation_pending",
-            _PENDING_COLUMNS,
-            zip(*(getattr(pending, name).tolist() for name in _PENDING_COLUMNS), strict=True),
+            ("subscriber_id", *_PENDING_COLUMNS),
+            zip(
+                self.ids[pending.who].tolist(),
+                *(getattr(pending, name).tolist() for name in _PENDING_COLUMNS),
+                strict=True,
+            ),
         )
         self.settings.save(store)
 
@@ -289,21 +231,16 @@ def _moments(column: list[int | None]) -> Millis:
     return np.array([NEVER if moment is None else moment for moment in column], dtype=np.int64)
 
 
-def _load_pending(store: Store) -> Happenings:
+def _load_pending(store: Store, ids: npt.NDArray[np.int64]) -> Happenings:
     names = ", ".join(map(quoted, _PENDING_COLUMNS))
-    rows = store.execute(f"SELECT {names} FROM simulation_pending ORDER BY id")
-    columns = list(zip(*map(tuple, rows), strict=True))
-    if not columns:
+    rows = store.execute(
+        f"SELECT subscriber_id, {names} FROM simulation_pending ORDER BY id"
+    ).fetchall()
+    if not rows:
         return Happenings.empty()
+    subscribers, *columns = zip(*map(tuple, rows), strict=True)
     values: dict[str, Any] = {
         name: np.array(column, dtype=object if name == "address" else np.int64)
         for name, column in zip(_PENDING_COLUMNS, columns, strict=True)
     }
-    return Happenings(**values)
-
-
-def trusted_by_default() -> tuple[str, ...]:
-    """The domains at which one hard bounce holds, unless a tenant says otherwise."""
-    return tuple(
-        name for name, domain in zip(domain_names(), domains(), strict=True) if domain.receiver == 0
-    )
+    return Happenings(who=np.searchsorted(ids, subscribers), **values)
