@@ -25,6 +25,9 @@ from bounce_sync.sandbox import founding, schema
 
 FILE = "sandbox.db"
 TIMEOUT = 30.0
+ACCOUNT_ID = 7281698
+"""MID of an enterprise that isn't given one."""
+
 SERVER_TIME = "%Y-%m-%d %H:%M:%S.%f"
 
 PLUG_INS = ("bounce_sync.sandbox.marketing_cloud", "bounce_sync.sandbox.salesforce")
@@ -96,7 +99,7 @@ class Store:
         directory: Path | str,
         *,
         seed: int = 1,
-        account_id: int = 7281698,
+        account_id: int = ACCOUNT_ID,
         business_units: Sequence[tuple[int, str]] = (),
         utc_offset: str = "-06:00",
         today: datetime | None = None,
