@@ -1,0 +1,54 @@
+"""Single rows out of the lake's files, however many there are.
+
+The files are `<lake>/<asset>/<partition>.parquet` on any fsspec URL. Only the columns that are
+searched are read of every file; the others only of files that have a match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import PurePosixPath
+
+import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from upath import UPath
+
+from bounce_sync.tables import TABLES
+
+_FILE = "__filename"
+
+
+class LakeRows:
+    """The rows of a lake that concern one person."""
+
+    def __init__(self, url: str) -> None:
+        root = UPath(url)
+        self._files, self._root = root.fs, root.path
+
+    def having(self, asset: str, **wanted: Collection[str]) -> pd.DataFrame:
+        """Rows of `asset` in which any of the columns has one of its wanted texts, whatever case.
+
+        The table's columns and `partition`, in order of partition. Two ids of 15 characters that
+        differ in case only are both found.
+        """
+        paths = sorted(self._files.glob(f"{self._root}/{asset}/*.parquet"))
+        conditions = [
+            pc.utf8_lower(pc.field(column)).isin(sorted({text.lower() for text in texts}))
+            for column, texts in wanted.items()
+            if texts
+        ]
+        columns = list(TABLES[asset].to_schema().columns)
+        if not paths or not conditions:
+            return pd.DataFrame(columns=[*columns, "partition"])
+        condition = conditions[0]
+        for other in conditions[1:]:
+            condition |= other
+        hits = self._dataset(paths).to_table([_FILE], filter=condition)[_FILE].unique().to_pylist()
+        found = self._dataset(hits or paths[:1]).to_table([*columns, _FILE], filter=condition)
+        rows = found.to_pandas(ignore_metadata=True)
+        rows["partition"] = rows.pop(_FILE).map(lambda path: PurePosixPath(path).stem).astype("str")
+        return rows.sort_values("partition", kind="stable", ignore_index=True)
+
+    def _dataset(self, paths: list[str]) -> ds.Dataset:
+        return ds.dataset(paths, format="parquet", filesystem=self._files)
