@@ -16,11 +16,10 @@ from pydantic import PrivateAttr
 from bounce_sync.ledger import Ledger
 from bounce_sync.marketing_cloud import sources
 from bounce_sync.marketing_cloud.connection import Account
-from bounce_sync.rules import server_time
 from bounce_sync.rules.policy import SyncPolicy
 from bounce_sync.salesforce.connection import Connection, Org
-from bounce_sync.sandbox import embedded
-from bounce_sync.settings import MarketingCloudSettings, SalesforceSettings, Settings
+from bounce_sync.services import Services
+from bounce_sync.settings import Settings
 from bounce_sync.storage import Lake
 
 
@@ -56,20 +55,17 @@ PolicyResource = pydantic.create_model("PolicyResource", __base__=_Policy, **_la
 class Installation(dg.ConfigurableResource):
     """The environment of this run, and the embedded sandbox where there is one."""
 
-    _settings: Settings = PrivateAttr()
-    _stack: contextlib.ExitStack = PrivateAttr()
-    _address: embedded.Address | None = PrivateAttr(default=None)
+    _services: Services = PrivateAttr()
 
     @contextlib.contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
         """Raises `SettingsError` listing everything that is missing."""
-        self._settings = Settings.load()
-        with contextlib.ExitStack() as self._stack:
+        with Services(Settings.load()) as self._services:
             yield self
 
     @property
     def settings(self) -> Settings:
-        return self._settings
+        return self._services.settings
 
     def lake(self) -> Lake:
         return Lake(self.settings.lake)
@@ -79,70 +75,11 @@ class Installation(dg.ConfigurableResource):
 
     def account(self) -> Account:
         """Where SFMC is; serves the sandbox first if it has to."""
-        settings = self.settings
-        where = settings.marketing_cloud
-        if where is None:
-            address = self._sandbox()
-            where = MarketingCloudSettings(
-                auth_url=address.auth_url,
-                client_id=address.client_id,
-                client_secret=address.client_secret,
-                account_id=address.account_id,
-            )
-        return Account(
-            auth_url=where.auth_url,
-            client_id=where.client_id,
-            client_secret=where.client_secret,
-            account_id=where.account_id,
-            business_units=self._business_units(where.account_id),
-            ca_bundle=self._ca_bundle(),
-            utc_offset=server_time.parse_offset(settings.utc_offset),
-        )
+        return self._services.account()
 
     def org(self) -> Org:
         """Where the CRM is; serves the sandbox first if it has to."""
-        settings = self.settings
-        where = settings.salesforce
-        if where is None:
-            address = self._sandbox()
-            where = SalesforceSettings(
-                login_url=address.salesforce_url,
-                client_id=address.client_id,
-                client_secret=address.client_secret,
-            )
-        return Org(
-            login_url=where.login_url,
-            client_id=where.client_id,
-            client_secret=where.client_secret,
-            username=where.username,
-            jwt_key=where.jwt_key,
-            ca_bundle=self._ca_bundle(),
-            api_version=settings.api_version,
-            api_share=settings.api_share,
-            bulk_from=settings.bulk_from,
-            flag_field=settings.flag_field,
-            date_field=settings.date_field,
-            person_accounts=settings.person_accounts,
-        )
-
-    def _business_units(self, account_id: str) -> tuple[str, ...]:
-        if self.settings.business_units:
-            return self.settings.business_units
-        if self.settings.embedded:
-            return embedded.business_units(self.settings.sandbox_folder)
-        return (account_id,)
-
-    def _ca_bundle(self) -> str | None:
-        if self.settings.ca_bundle:
-            return self.settings.ca_bundle
-        return self._sandbox().ca_bundle if self.settings.embedded else None
-
-    def _sandbox(self) -> embedded.Address:
-        if self._address is None:
-            self._address = self._stack.enter_context(
-                embedded.serve_own(self.settings.sandbox_folder)
-            )
-        return self._address
+        return self._services.org()
 
 
 class MarketingCloud(dg.ConfigurableResource):

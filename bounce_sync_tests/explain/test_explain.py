@@ -134,7 +134,7 @@ def test_the_timeline_is_in_order_and_says_what_happened(lake: Path, ledger: Led
     assert (
         "Wrote flag off to on and date empty to 2026-02-02 10:00:00 (set, held) by run r1" in told
     )
-    assert "ENTITY_IS_LOCKED: The record is locked." in told
+    assert "rejected, ENTITY_IS_LOCKED: The record is locked" in told
 
 
 def test_the_answer_says_why(lake: Path, ledger: Ledger) -> None:
