@@ -44,11 +44,10 @@ def by_account(changes: pd.DataFrame, org: Org) -> tuple[np.ndarray, np.ndarray]
     A row without an Account (a Lead) is a family of its own.
     """
     target, record_id = targets(changes, org)
-    account = changes["account_id"].to_numpy(object)
-    through_account = target != changes["object"].to_numpy(object)
-    account = np.where(through_account | changes["account_id"].isna(), record_id, account)
-    order = np.lexsort((record_id.astype(str), account.astype(str), target.astype(str)))
-    return order, account[order]
+    account = changes["account_id"].mask(target != changes["object"], record_id).fillna(record_id)
+    keys = pd.DataFrame({"object": target, "account": account, "id": record_id})
+    order = keys.reset_index(drop=True).sort_values(["object", "account", "id"]).index.to_numpy()
+    return order, account.to_numpy(object)[order]
 
 
 def batches(changes: pd.DataFrame, org: Org, size: int = BATCH) -> list[Batch]:

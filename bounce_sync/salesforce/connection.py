@@ -115,6 +115,11 @@ class Connection:
         """API calls sent, retries included."""
         return self.budget.taken
 
+    @property
+    def user_id(self) -> str:
+        """The integration user."""
+        return self._tokens.current().user_id
+
     def request(
         self,
         method: str,

@@ -93,7 +93,7 @@ _DAY_SPENT = Remedy(
     alert=True,
 )
 _CROWDED = Remedy(
-    Action.RETRY, "Too many long requests at once in this org.", attempts=4, pause=30.0
+    Action.RETRY, "Too many long requests at once in this org.", attempts=5, pause=30.0
 )
 _HIDDEN_FIELD = Remedy(
     Action.STOP,
@@ -174,6 +174,17 @@ REMEDIES: dict[str, Remedy] = {
     "TXN_SECURITY_METERING_ERROR": _POLICY,
     "TXN_SECURITY_NO_ACCESS": _POLICY,
     "UNSUPPORTED_API_VERSION": _RETIRED,
+    # Bulk jobs (facts/salesforce.md §3.1).
+    "InvalidBatch": _HIDDEN_FIELD,
+    "INVALIDJOBSTATE": Remedy(
+        Action.STOP, "The Bulk job isn't in the state that this step needs; run again."
+    ),
+    "UNPROCESSED": Remedy(
+        Action.RETRY, "The Bulk job ended before it took up this row.", attempts=3
+    ),
+    "NOT_SENT": Remedy(
+        Action.RETRY, "Nothing was sent for this row; a later run sends it.", attempts=3
+    ),
     "OPERATION_TOO_LARGE": _TOO_LARGE,
     "EXCEEDED_ID_LIMIT": _TOO_LARGE,
     "TOO_MANY_ENUM": _TOO_LARGE,
@@ -204,7 +215,9 @@ UNKNOWN_REQUEST = Remedy(
 )
 
 NOT_SENT = "NOT_SENT"
-"""Code of ours: the run stopped before this row was sent, it is certain that it isn't written."""
+"""Code of ours: nothing was sent for this row, it is certain that it isn't written."""
+UNPROCESSED = "UNPROCESSED"
+"""Code of ours: a Bulk job ended without taking up this row."""
 NO_ANSWER = "NO_ANSWER"
 """Code of ours: sent, but no answer told what became of it; the next run reads the record."""
 

@@ -5,47 +5,80 @@ Only a field whose value differs from the before-image is written; no other fiel
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
 
 from bounce_sync.salesforce.connection import Org
 from bounce_sync.salesforce.describe import person_field
 from bounce_sync.tables import ACCOUNT
 
 LEFT_ALONE = ""
-"""In `Payload.flag` and `Payload.date`: this field isn't written."""
+"""The field isn't written. (Bulk ignores an empty cell, facts/salesforce.md §3.1.)"""
 EMPTIED = "#N/A"
-"""In `Payload.date`: the field is set to null (Bulk's own spelling, facts/salesforce.md §3.1)."""
+"""The field is set to null, in Bulk's own spelling."""
+
+CSV_ROW = 64
+"""No row of a Bulk file is longer than this, in bytes."""
 
 
 @dataclass(frozen=True)
 class Payload:
-    """Rows to write, as parallel arrays of text: each value as it stands in a Bulk file."""
+    """Rows to write; columns object, record_id, flag and date, as text of a Bulk file."""
 
-    object: np.ndarray
-    record_id: np.ndarray
-    flag: np.ndarray
-    date: np.ndarray
-    names: dict[str, tuple[str, str]]
-    """sObject → names of its flag and date field."""
+    cells: pd.DataFrame
+    flag_field: str
+    date_field: str
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """Id of each row."""
+        return self.cells["record_id"].tolist()
+
+    @cached_property
+    def _rows(self) -> list[tuple[str, str, str, str]]:
+        return list(self.cells.itertuples(index=False, name=None))
 
     def records(self, rows: Sequence[int]) -> list[dict[str, Any]]:
-        """The rows as sObject Collections take them."""
+        """These rows as sObject Collections take them."""
         records = []
-        for row in rows:
-            name = self.object[row]
-            record: dict[str, Any] = {"attributes": {"type": name}, "id": self.record_id[row]}
-            flag_field, date_field = self.names[name]
-            if self.flag[row] != LEFT_ALONE:
-                record[flag_field] = self.flag[row] == "true"
-            if self.date[row] != LEFT_ALONE:
-                record[date_field] = None if self.date[row] == EMPTIED else self.date[row]
+        for name, record_id, flag, date in (self._rows[row] for row in rows):
+            record: dict[str, Any] = {"attributes": {"type": name}, "id": record_id}
+            flag_field, date_field = self.fields_of(name)
+            if flag != LEFT_ALONE:
+                record[flag_field] = flag == "true"
+            if date != LEFT_ALONE:
+                record[date_field] = None if date == EMPTIED else date
             records.append(record)
         return records
+
+    def csv(self) -> bytes:
+        """All rows, which are of one object, as a Bulk file: UTF-8, commas, LF."""
+        header = ",".join(("Id", *self.fields_of(self.cells["object"].iloc[0])))
+        file = io.BytesIO(f"{header}\n".encode())
+        file.seek(0, io.SEEK_END)
+        table = pa.Table.from_pandas(
+            self.cells[["record_id", "flag", "date"]], preserve_index=False
+        )
+        # No value needs quotes; one that did would be refused here.
+        csv.write_csv(table, file, csv.WriteOptions(include_header=False, quoting_style="none"))
+        return file.getvalue()
+
+    def fields_of(self, name: str) -> tuple[str, str]:
+        """Flag and date field of an object."""
+        if name == ACCOUNT:
+            return person_field(self.flag_field), person_field(self.date_field)
+        return self.flag_field, self.date_field
 
 
 def payload(changes: pd.DataFrame, org: Org, *, date_is_day: bool) -> Payload:
@@ -54,39 +87,34 @@ def payload(changes: pd.DataFrame, org: Org, *, date_is_day: bool) -> Payload:
     A DateTime is written in UTC with whole seconds, a Date as its day. A Person Account is written
     through its Account.
     """
-    flag = np.where(
-        differ(changes["flag_before"], changes["flag_after"]),
-        np.where(changes["flag_after"].fillna(False).astype(bool), "true", "false"),
-        LEFT_ALONE,
-    ).astype(object)
-    before = _written(changes["date_before"], date_is_day)
-    after = _written(changes["date_after"], date_is_day)
-    date = np.where(before == after, LEFT_ALONE, after).astype(object)
-    target, record_id = targets(changes, org)
-    own = (org.flag_field, org.date_field)
-    names = dict.fromkeys(set(target) - {ACCOUNT}, own)
-    names[ACCOUNT] = (person_field(own[0]), person_field(own[1]))
-    return Payload(target, record_id, flag, date, names)
+    flag = pd.Series(LEFT_ALONE, index=changes.index, dtype="str")
+    flag_differs = differ(changes["flag_before"], changes["flag_after"])
+    flag[flag_differs & changes["flag_after"].eq(True).fillna(False)] = "true"
+    flag[flag_differs & ~changes["flag_after"].eq(True).fillna(False)] = "false"
+    date_differs = differ(changes["date_before"], changes["date_after"])
+    date = _written(changes["date_after"], date_is_day).where(date_differs, LEFT_ALONE)
+    name, record_id = targets(changes, org)
+    cells = pd.DataFrame({"object": name, "record_id": record_id, "flag": flag, "date": date})
+    return Payload(cells.reset_index(drop=True), org.flag_field, org.date_field)
 
 
-def targets(changes: pd.DataFrame, org: Org) -> tuple[np.ndarray, np.ndarray]:
+def targets(changes: pd.DataFrame, org: Org) -> tuple[pd.Series, pd.Series]:
     """sObject and id that each change is written to."""
-    through_account = (changes["person_account_id"].notna() & org.person_accounts).to_numpy()
-    target = np.where(through_account, ACCOUNT, changes["object"].to_numpy(object))
-    record_id = np.where(
-        through_account,
-        changes["person_account_id"].to_numpy(object),
-        changes["record_id"].to_numpy(object),
+    through_account = changes["person_account_id"].notna() & org.person_accounts
+    return (
+        changes["object"].mask(through_account, ACCOUNT),
+        changes["record_id"].mask(through_account, changes["person_account_id"]),
     )
-    return target.astype(object), record_id.astype(object)
 
 
-def differ(before: pd.Series, after: pd.Series) -> np.ndarray:
+def differ(before: pd.Series, after: pd.Series) -> pd.Series:
     """Where a value changes; nothing and nothing are the same."""
-    same = (before == after) | (before.isna() & after.isna())
-    return ~same.fillna(False).to_numpy(bool)
+    same = (before == after).fillna(False) | (before.isna() & after.isna())
+    return ~same.astype(bool)
 
 
-def _written(times: pd.Series, date_is_day: bool) -> np.ndarray:
+def _written(times: pd.Series, date_is_day: bool) -> pd.Series:
     layout = "%Y-%m-%d" if date_is_day else "%Y-%m-%dT%H:%M:%S.000Z"
-    return times.dt.strftime(layout).astype(object).where(times.notna(), EMPTIED).to_numpy(object)
+    seconds = pa.array(times.dt.floor("s").dt.tz_localize(None).astype("datetime64[s]"))
+    text = pc.strftime(seconds, format=layout).fill_null(EMPTIED)
+    return pd.Series(text.to_pandas().array, index=times.index, dtype="str")

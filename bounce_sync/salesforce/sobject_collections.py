@@ -80,7 +80,7 @@ class CollectionsWriter:
         Errors become outcomes; one after which nothing more may be sent stands in the result.
         """
         result = BatchResult()
-        waiting, duplicates = list(range(len(payload.record_id))), list[int]()
+        waiting, duplicates = list(range(len(payload))), list[int]()
         attempt = 0
         while waiting and result.stop is None:
             if attempt:
@@ -149,7 +149,7 @@ class CollectionsWriter:
     ) -> list[ChunkAnswer]:
         """One API call: a Collections request, or several of them in a Composite."""
         bodies = [{"allOrNone": False, "records": payload.records(chunk)} for chunk in chunks]
-        ids = [[payload.record_id[row] for row in chunk] for chunk in chunks]
+        ids = [[payload.ids[row] for row in chunk] for chunk in chunks]
         whats = [f"Collections update of {len(each):,} records from {each[0]} on" for each in ids]
         try:
             if len(chunks) == 1:

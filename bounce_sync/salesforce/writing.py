@@ -1,31 +1,32 @@
-"""Writing the plan to the CRM: announced, sent, settled, batch by batch."""
+"""Writing the plan to the CRM: announced, sent, settled."""
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Collection
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable
 from typing import Protocol
 
 import pandas as pd
 
 from bounce_sync import tables
-from bounce_sync.salesforce.batches import Batch, batches
-from bounce_sync.salesforce.connection import Connection
-from bounce_sync.salesforce.errors import RunStopped
+from bounce_sync.salesforce.attempts import Attempts
+from bounce_sync.salesforce.batches import BATCH
+from bounce_sync.salesforce.bulk_writing import BulkWriter
+from bounce_sync.salesforce.connection import Connection, Org
+from bounce_sync.salesforce.errors import RunStopped, SalesforceError
 from bounce_sync.salesforce.journal import Journal, RowOutcome
-from bounce_sync.salesforce.payload import differ, payload
-from bounce_sync.salesforce.sobject_collections import BatchResult, CollectionsWriter
+from bounce_sync.salesforce.payload import differ, targets
+from bounce_sync.salesforce.sobject_batches import BatchesWriter
 
 __all__ = ["FlagWriter", "Journal", "RowOutcome"]
 
-IN_FLIGHT = 4
-"""Batches under way at once; far below the 25 long requests that an org takes (facts §5)."""
+JOB_CALLS = 14
+"""What a Bulk job costs: made, filled, closed, watched some eight times, three files of results."""
+ROUNDS = 3
+"""Jobs leave rows behind (locked, unprocessed) that are sent again, the last time without a job."""
 
 WRITING = (tables.SET, tables.REFRESH, tables.CLEAR)
-UPDATES = [name for name in tables.CrmFlagUpdates.to_schema().columns if name != "run_id"]
 
 Review = Callable[[pd.DataFrame], pd.DataFrame]
 """Gets the rows of a batch before it is announced, gives those that are still to be written."""
@@ -36,39 +37,6 @@ class Facts(Protocol):
 
     @property
     def date_is_day(self) -> bool: ...
-
-
-@dataclass
-class _Flight:
-    """A batch under way."""
-
-    batch: Batch
-    rows: pd.DataFrame
-    intents: list[int]
-    attempted_at: datetime
-
-
-@dataclass
-class _Log:
-    """What was settled so far."""
-
-    frames: list[pd.DataFrame] = field(default_factory=list)
-    rows: int = 0
-
-    def add(self, rows: pd.DataFrame, outcomes: list[RowOutcome], attempted_at: datetime) -> None:
-        known = [name for name in UPDATES if name in rows.columns]
-        frame = rows[known].reset_index(drop=True)
-        frame["outcome"] = [each.outcome for each in outcomes]
-        frame["error_code"] = [each.error_code for each in outcomes]
-        frame["message"] = [each.message for each in outcomes]
-        frame["attempted_at"] = attempted_at
-        self.frames.append(tables.shape(tables.CrmFlagUpdates, frame)[UPDATES])
-        self.rows += len(frame)
-
-    def updates(self) -> pd.DataFrame:
-        if not self.frames:
-            return tables.empty(tables.CrmFlagUpdates)[UPDATES]
-        return pd.concat(self.frames, ignore_index=True)
 
 
 class FlagWriter:
@@ -82,7 +50,7 @@ class FlagWriter:
         *,
         stop: threading.Event | None = None,
     ) -> None:
-        """`stop`, once set, ends the writing after the batches in flight (for SIGTERM)."""
+        """`stop`, once set, ends the writing after what is in flight (for SIGTERM)."""
         self._connection, self._journal, self._say = connection, journal, say
         self._stop = stop or threading.Event()
 
@@ -98,82 +66,78 @@ class FlagWriter:
         anything is sent ``ValueError`` for changes that can't be written.
         """
         changes = changes.reset_index(drop=True)
-        _refuse_unwritable(changes)
-        log, error = self._by_collections(changes, facts, review or _all_of_them)
+        org = self._connection.org
+        _refuse_unwritable(changes, org)
+        attempts = Attempts()
+        waiting = changes
+        for number in range(ROUNDS):
+            by_bulk = rows_for_bulk(waiting, org) & (number < ROUNDS - 1)
+            waiting = self._round(waiting, by_bulk, facts, review or _all_of_them, attempts)
+            if waiting.empty:
+                break
+        return attempts.updates()
+
+    def _round(
+        self,
+        changes: pd.DataFrame,
+        by_bulk: pd.Series,
+        facts: Facts,
+        review: Review,
+        attempts: Attempts,
+    ) -> pd.DataFrame:
+        """Sends all rows once; gives those that are to be sent again.
+
+        The jobs run by themselves while the rest goes by Collections: they are of other objects.
+        """
+        jobs = BulkWriter(self._connection, self._journal, attempts, self._say, self._stop)
+        batches = BatchesWriter(self._connection, self._journal, attempts, self._say, self._stop)
+        error: SalesforceError | None = None
+        settled_before = attempts.rows
+        try:
+            jobs.start(changes[by_bulk], review, date_is_day=facts.date_is_day)
+            batches.write(changes[~by_bulk], review, date_is_day=facts.date_is_day)
+        except SalesforceError as first:
+            error = first
+        try:
+            jobs.finish()
+        except SalesforceError as second:
+            error = error or second
         if error is not None:
             raise error
-        return log.updates()
-
-    def _by_collections(
-        self, changes: pd.DataFrame, facts: Facts, review: Review
-    ) -> tuple[_Log, Exception | None]:
-        """Announces and sends the batches, several in flight, and settles each as it lands."""
-        waiting = batches(changes, self._connection.org)
-        flying: dict[Future[BatchResult], _Flight] = {}
-        log, error = _Log(), None
-        writer = CollectionsWriter(self._connection)
-
-        def launch(batch: Batch) -> None:
-            self._connection.budget.require(len(flying) + 1, "Collections update")
-            rows = review(changes.iloc[batch.rows])
-            if rows.empty:
-                return
-            load = payload(rows, self._connection.org, date_is_day=facts.date_is_day)
-            intents = self._journal.intend(rows)
-            flight = _Flight(batch, rows, intents, datetime.now(UTC))
-            flying[pool.submit(writer.write, load)] = flight
-
-        with ThreadPoolExecutor(IN_FLIGHT) as pool:
-            while waiting or flying:
-                try:
-                    while len(flying) < IN_FLIGHT and (batch := _next(waiting, flying.values())):
-                        if self._stop.is_set():
-                            waiting.clear()
-                        else:
-                            launch(batch)
-                except Exception as raised:  # whatever it is, what is in flight is settled first
-                    error = raised
-                if error is not None:
-                    waiting.clear()
-                for future in wait(flying, return_when=FIRST_COMPLETED).done if flying else ():
-                    flight = flying.pop(future)
-                    error = self._settle(future, flight, log) or error
-                    self._say(f"Wrote {log.rows:,} of {len(changes):,} changes.")
-        if error is None and self._stop.is_set() and log.rows < len(changes):
-            error = RunStopped(log.rows, len(changes) - log.rows)
-        return log, error
-
-    def _settle(self, future: Future[BatchResult], flight: _Flight, log: _Log) -> Exception | None:
-        """Commits what became of a batch; gives the error after which nothing more is sent."""
-        error = future.exception()
-        if isinstance(error, Exception):
-            return error  # a fault of ours: its intents stay open, and the next run settles them
-        result = future.result()
-        outcomes = result.in_order(len(flight.rows))
-        self._journal.settle(flight.intents, outcomes)
-        log.add(flight.rows, outcomes, flight.attempted_at)
-        return result.stop
+        settled = attempts.rows - settled_before - jobs.pending
+        if self._stop.is_set() and settled < len(changes):
+            raise RunStopped(settled, len(changes) - settled)
+        return pd.concat([changes.iloc[:0], *jobs.again], ignore_index=True)
 
 
-def _next(waiting: list[Batch], flying: Collection[_Flight]) -> Batch | None:
-    """Takes the first batch that shares no Account with those in flight."""
-    others = [flight.batch for flight in flying]
-    for number, batch in enumerate(waiting):
-        if batch.may_fly_with(others):
-            return waiting.pop(number)
-    return None
+def rows_for_bulk(changes: pd.DataFrame, org: Org) -> pd.Series:
+    """Which rows travel by Bulk: from `Org.bulk_from` changes on, those of an object whose job
+    costs fewer calls than Composites of 1,000.
+
+    A `bulk_from` below one Composite can't be about cost: it asks for Bulk, as an org does whose
+    triggers are too slow for anything else.
+    """
+    if changes.empty or len(changes) < org.bulk_from:
+        return pd.Series(False, index=changes.index)
+    target, _ = targets(changes, org)
+    if org.bulk_from < BATCH:
+        return target.notna()
+    dear = [
+        name for name, rows in target.value_counts().items() if math.ceil(rows / BATCH) > JOB_CALLS
+    ]
+    return target.isin(dear)
 
 
 def _all_of_them(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _refuse_unwritable(changes: pd.DataFrame) -> None:
+def _refuse_unwritable(changes: pd.DataFrame, org: Org) -> None:
     """A plan that can't be written is a fault of ours: found before the first row is sent."""
     odd = ~changes["action"].isin(WRITING) | changes["record_id"].isna()
     if odd.any():
         raise ValueError(f"{int(odd.sum())} changes have no record or no action that writes")
-    if changes.duplicated(["object", "record_id"]).any():
+    if targets(changes, org)[1].duplicated().any():
         raise ValueError("a record has several changes")
     idle = ~(
         differ(changes["flag_before"], changes["flag_after"])
