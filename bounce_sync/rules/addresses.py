@@ -38,11 +38,11 @@ def _folded(text: str) -> str:
 
 
 def _domain(text: str) -> str:
-    name = text.removesuffix(".")
+    name = text.rstrip(".")
     if name.isascii():
         return name.lower()
     try:
-        return idna.encode(name, uts46=True).decode("ascii")
+        return idna.encode(name, uts46=True).decode("ascii").rstrip(".")
     except idna.IDNAError:  # what isn't a domain name is compared as text
         return _folded(name)
 

@@ -152,8 +152,11 @@ def _own_keys(records: pd.DataFrame, match_field: str) -> pd.DataFrame:
     if match_field == "Id":
         values = pd.concat([records["record_id"], records["record_id"].str.slice(0, 15)])
     else:
-        values = records["match_value"].dropna()
-        values = values[values.str.len().between(1, KEY_LENGTH)]
+        values = records["match_value"]
+        values = values.where(values.str.len().between(1, KEY_LENGTH))
+        # A flag that nothing can speak for is in the plan too, under its record's id.
+        nameless = values.isna() & records["flag"] & ~records["is_deleted"]
+        values = values.mask(nameless, records["record_id"]).dropna()
     return pd.DataFrame({"position": values.index, "subscriber_key": values.array})
 
 

@@ -51,9 +51,10 @@ def is_conflict(rows: pd.DataFrame, facts: CrmFacts) -> pd.Series:
 
     newer = is_held & _later(bounced, facts.comparable(rows["last_date_written"]))
     unticked = is_held & wrote_flag & ~rows["flag"] & ~newer
-    # Only the address that SFMC holds and the CRM has can outdate a person's tick: then the flag is
-    # right again. Any other judgement would clear it, against the person, once more.
-    ticked = wrote_clear & rows["flag"] & ~(newer & rows["address_agrees"].fillna(value=True))
+    # A newer bounce outdates a person's tick only where it makes the flag right again: any other
+    # judgement would clear it against the person once more.
+    right_again = newer & rows["address_agrees"].fillna(rows["email_hash"].notna())
+    ticked = wrote_clear & rows["flag"] & ~right_again
     decided = is_held & ~rows["flag"] & (facts.comparable(rows["flag_date"]) >= bounced)
     return unticked | ticked | (decided & rows["last_action"].isna())
 

@@ -20,6 +20,9 @@ _FARTHEST = timedelta(hours=14)
 
 _DAY = timedelta(days=1)
 
+RETENTION = timedelta(days=180)
+"""SFMC forgets bounces after six months (facts/marketing-cloud.md §1.4)."""
+
 
 def parse_offset(text: str) -> timedelta:
     """An offset from UTC, written like ``-06:00``. Raises `ValueError` for anything else."""
@@ -97,6 +100,11 @@ def to_server(utc: datetime | pd.Series, offset: timedelta) -> datetime | pd.Ser
 def last_finished_day(now_utc: datetime, offset: timedelta) -> date:
     """The newest server day that is over at `now_utc`."""
     return to_server(now_utc, offset).date() - _DAY
+
+
+def is_forgotten(day: str | date, now_utc: datetime, offset: timedelta) -> bool:
+    """Whether SFMC no longer has the events of a server day."""
+    return day_window(day, offset).start < now_utc - RETENTION
 
 
 def evidence_days(partition: str | date, policy: SyncPolicy) -> list[str]:

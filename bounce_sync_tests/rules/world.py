@@ -111,42 +111,37 @@ class World:
         carried = framed(tables.ConfirmedBounceStaging, self.carried)
         return confirm(window, self.held_frame(), carried, self.policy)
 
-    def records_frame(self) -> pd.DataFrame:
-        return framed(tables.CrmRecords, self.records)
+    def frames(self) -> list[pd.DataFrame]:
+        """What a plan is made of, in the order of its parameters."""
+        staging, held = self.staging_frame(), self.held_frame()
+        records = framed(tables.CrmRecords, self.records)
+        state = flag_state(records, staging["subscriber_key"], self.policy.match_field)
+        released = self._asked(set(state["subscriber_key"]) - set(held["subscriber_key"]))
+        knowledge = framed(tables.LedgerKnowledge, self.writes)
+        return [
+            staging,
+            state,
+            held,
+            released,
+            knowledge,
+            framed(tables.DomainHistory, self.history),
+        ]
 
-    def state_frame(self) -> pd.DataFrame:
-        keys = self.staging_frame()["subscriber_key"]
-        return flag_state(self.records_frame(), keys, self.policy.match_field)
-
-    def released_frame(self) -> pd.DataFrame:
+    def _asked(self, keys: set[str]) -> pd.DataFrame:
         """What SFMC answers when it is asked for the keys that aren't Held."""
         answers = {same_subscriber(key): status for key, (status, _) in self.subscribers.items()}
-        asked = self.state_frame()["subscriber_key"].drop_duplicates()
         rows = [
             {
                 "subscriber_key": key,
                 "status": answers.get(same_subscriber(key), tables.UNKNOWN_STATUS),
                 "read_at": READ_AT,
             }
-            for key in asked
-            if key not in set(self.held_frame()["subscriber_key"])
+            for key in sorted(keys)
         ]
         return framed(tables.ReleasedSubscribers, rows)
 
     def plan(self) -> pd.DataFrame:
-        changes = plan(
-            self.staging_frame(),
-            self.state_frame(),
-            self.held_frame(),
-            self.released_frame(),
-            framed(tables.LedgerKnowledge, self.writes),
-            framed(tables.DomainHistory, self.history),
-            self.policy,
-            self.facts,
-            self.allowed_domains,
-        )
-        tables.CrmFlagChanges.validate(changes)
-        return changes
+        return plan(*self.frames(), self.policy, self.facts, self.allowed_domains)
 
     def decision(self, record_id: str) -> tuple[str, str]:
         """Action and reason of the one decision on a record."""
@@ -164,12 +159,12 @@ class World:
 
 
 def framed(model: type[tables.Table], rows: list[Row]) -> pd.DataFrame:
-    """Rows as a frame that satisfies the model."""
+    """Rows as a frame of the model's columns and types."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     frame = pd.DataFrame(
         {name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns}
     )
-    return model.validate(tables.shape(model, frame))
+    return tables.shape(model, frame)
 
 
 def applied(world: World, changes: pd.DataFrame) -> World:
