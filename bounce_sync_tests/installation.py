@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bounce_sync.sandbox.csv_folder import load
-
 from bounce_sync.commands.run import Outcome, daily
 from bounce_sync.commands.runner import Runner, running
+from bounce_sync.sandbox import csv_folder
 from bounce_sync.sandbox.server import Address, serve
 from bounce_sync.sandbox.store import Store
 from bounce_sync_tests.tenant import Tenant
@@ -85,7 +84,7 @@ def installed(
 ) -> Iterator[Installation]:
     """The tenant loaded into a sandbox, served over TLS, and an installation pointed at it."""
     sandbox = folder / "sandbox"
-    load(tenant.write(folder / "csv"), sandbox)
+    csv_folder.create(sandbox, tenant.write(folder / "csv"))
     with (
         serve(sandbox, faults=faults) as address,
         environ(environment(address, folder / "home", **more)),

@@ -1,6 +1,6 @@
 """What is read from SFMC: bounce events of a day, Held subscribers, and who was released."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import dagster as dg
 import pandas as pd
@@ -13,9 +13,6 @@ from bounce_sync.tables import HARD_BOUNCE, UNKNOWN_STATUS
 
 BOUNCE_VIEW = dg.AssetKey(["sfmc", "_Bounce"])
 SUBSCRIBERS_VIEW = dg.AssetKey(["sfmc", "_Subscribers"])
-
-RETENTION = timedelta(days=180)
-"""SFMC forgets bounces after six months (facts/marketing-cloud.md §1.4)."""
 
 EXTERNAL = [
     dg.AssetSpec(
@@ -54,10 +51,11 @@ def raw_bounces(
     """
     day = context.partition_key
     window = server_time.day_window(day, OFFSET)
-    if window.start < datetime.now(UTC) - RETENTION:
+    if server_time.is_forgotten(day, datetime.now(UTC), OFFSET):
         raise dg.Failure(
-            f"{day} is more than {RETENTION.days} days ago: SFMC has forgotten its bounces and "
-            "would answer with nothing. Choose a later first day (evidence_from or --from).",
+            f"{day} is more than {server_time.RETENTION.days} days ago: SFMC has forgotten its "
+            "bounces and would answer with nothing. Choose a later first day (evidence_from or "
+            "--from).",
             allow_retries=False,
         )
     bounces = marketing_cloud.source.bounces(window)

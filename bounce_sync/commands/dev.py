@@ -70,4 +70,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _listen_to_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import click
@@ -94,6 +94,14 @@ def daily(
     days = server_time.evidence_days(partition, SyncPolicy(**policy))
     earliest = ImportSettings.load().start_date.isoformat()
     before = days if first_day else days[:-1]
+    if first_day and (forgotten := _forgotten(runner, before)):
+        outcome.missing_days = forgotten
+        outcome.error = (
+            f"{len(forgotten)} day(s) from {forgotten[0]} on are more than "
+            f"{server_time.RETENTION.days} days ago and not in the lake: SFMC has forgotten their "
+            "bounces. Nothing was fetched and the CRM wasn't touched. Choose a later --from."
+        )
+        return outcome
     outcome.fetched = fetch_missing(runner, [day for day in before if day >= earliest], say)
     outcome.missing_days = [day for day in before if not runner.lake.has("raw_bounces", day)]
     if first_day and (wrong := outcome.missing_days or _bad_days(runner, before)):
@@ -113,6 +121,16 @@ def daily(
         outcome.error = outcome.report.error
     outcome.seconds = time.monotonic() - started
     return outcome
+
+
+def _forgotten(runner: Runner, days: list[str]) -> list[str]:
+    offset = server_time.parse_offset(runner.settings.utc_offset)
+    now = datetime.now(UTC)
+    return [
+        day
+        for day in days
+        if server_time.is_forgotten(day, now, offset) and not runner.lake.has("raw_bounces", day)
+    ]
 
 
 def _bad_days(runner: Runner, days: list[str]) -> list[str]:

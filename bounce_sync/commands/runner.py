@@ -180,8 +180,8 @@ def _report(result: dg.ExecuteInProcessResult) -> RunReport:
                     blocked_by = evaluation.check_name
         elif event.is_step_failure and error is None:
             error = _innermost(event.step_failure_data.error)
-        elif event.is_failure and error is None:
-            error = event.message
+        elif event.is_run_failure and error is None:
+            error = _innermost(event.job_failure_data.error) or event.message
     return RunReport(
         run_id=result.run_id,
         success=result.success,

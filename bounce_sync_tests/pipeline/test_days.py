@@ -1,0 +1,92 @@
+"""Days: empty ones, missing ones, forgotten ones, several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bounce_sync_tests.installation import Installation, installed
+from bounce_sync_tests.tenant import Tenant, crm_time, day_before, last_day
+
+DAY = last_day()
+FIRST = day_before(DAY, 40)
+
+
+@pytest.fixture
+def quiet(tmp_path: Path) -> Iterator[Installation]:
+    """One Held subscriber who bounced forty days ago and another who bounced on the day."""
+    tenant = Tenant()
+    for day in (FIRST, DAY):
+        tenant.bounce(tenant.subscriber(tenant.contact(), "Held"), day)
+    with installed(tenant, tmp_path) as installation:
+        yield installation
+
+
+def test_an_empty_day_is_run_like_any_other(quiet: Installation) -> None:
+    outcome = quiet.run(day_before(DAY, 3))
+    assert outcome.success, outcome.error
+    assert outcome.line()["raw_bounces"] == 0
+    assert outcome.line()["missing_days"] == []
+    assert outcome.report is not None
+    assert "volume_is_usual" in outcome.report.failed_checks
+
+
+def test_a_day_that_was_never_fetched_is_named_and_stops_nothing(quiet: Installation) -> None:
+    report = quiet.runner.materialise(DAY)
+    assert report.success, report.error
+    assert "evidence_is_complete" in report.failed_checks
+    assert quiet.runner.lake.read("confirmed_bounce_staging", DAY).attrs["missing_days"] == [
+        day_before(DAY, days) for days in range(14, 0, -1)
+    ]
+
+
+def test_a_day_that_sfmc_has_forgotten_is_refused(quiet: Installation) -> None:
+    report = quiet.runner.materialise(day_before(DAY, 181), ["raw_bounces"])
+    assert not report.success
+    assert "more than 180 days ago" in (report.error or "")
+
+
+def test_a_day_is_not_replaced_by_one_with_fewer_events(quiet: Installation) -> None:
+    assert quiet.runner.materialise(DAY, ["raw_bounces"]).success
+    with quiet.store() as store:
+        store.execute("DELETE FROM bounce")
+    report = quiet.runner.materialise(DAY, ["raw_bounces"])
+    assert "a day isn't replaced by one with fewer events" in (report.error or "")
+    assert quiet.runner.lake.count("raw_bounces", DAY) == 1
+
+
+def test_catching_up_touches_the_crm_once_and_reaches_back(quiet: Installation) -> None:
+    outcome = quiet.run(DAY, first_day=FIRST)
+    assert outcome.success, outcome.error
+    assert outcome.line()["written"] == 2
+    assert {date for flag, date in quiet.flags().values() if flag} == {
+        crm_time(FIRST, "12:00:00"),
+        crm_time(DAY, "12:00:00"),
+    }
+    again = quiet.run(DAY, first_day=FIRST)
+    assert again.success
+    assert again.fetched == []
+    assert again.line()["written"] == 0
+
+
+def test_catching_up_refuses_while_a_day_is_missing(quiet: Installation) -> None:
+    forgotten = day_before(DAY, 183)
+    outcome = quiet.run(DAY, first_day=forgotten)
+    assert not outcome.success
+    assert forgotten in (outcome.error or "")
+    assert "SFMC has forgotten" in (outcome.error or "")
+    assert quiet.writes() == 0
+
+
+def test_an_older_partition_run_after_a_newer_one_moves_no_date_back(quiet: Installation) -> None:
+    with quiet.store() as store:
+        store.execute("UPDATE bounce SET event_date = ? WHERE event_date LIKE ?",
+                      (f"{day_before(DAY, 2)} 12:00:00.000", f"{FIRST}%"))  # fmt: skip
+    assert quiet.run(DAY).line()["written"] == 2
+    flags = quiet.flags()
+    older = quiet.run(day_before(DAY, 1))
+    assert older.success, older.error
+    assert older.line()["written"] == 0
+    assert quiet.flags() == flags
