@@ -34,6 +34,9 @@ class Story:
     """(time, previous, current) whenever normal, held or unsub changed into another."""
 
 
+Event = tuple[str, int, str, Any]
+"""(time, order at that time, what happened, its detail)"""
+
 _WORDS = {"Active": "normal", "Bounced": "normal", "Held": "held", "Unsubscribed": "unsub"}
 
 
@@ -45,7 +48,7 @@ def statuses(
     reset_on_delivery: bool = False,
 ) -> dict[int, Story]:
     """SubscriberID → what its events make of it."""
-    events: dict[int, list[tuple[str, int, str, Any]]] = defaultdict(list)
+    events: dict[int, list[Event]] = defaultdict(list)
     bounced = {
         (row[0], row[1]) for row in connection.execute("SELECT job_id, subscriber_id FROM bounce")
     }
@@ -65,33 +68,49 @@ def statuses(
         " WHERE action IN ('support', 'reimport', 'unsubscribe', 'delete')"
     ):
         events[subscriber].append((at, 3, action, None))
-    stories = {}
-    for (subscriber,) in connection.execute("SELECT subscriber_id FROM subscriber"):
-        story = Story()
-        for at, _, what, detail in sorted(events[subscriber], key=lambda event: event[:2]):
-            before = story.status
-            if what == "sent":
-                story.mailed_while.append(before)
-                if reset_on_delivery and detail and before in ("Active", "Bounced"):
-                    _start_again(story)
-            elif what == "bounce":
-                _bounce(story, datetime.fromisoformat(at), *detail, trusted_domains)
-            elif what == "engagement":
-                if reset_on_engagement and before in ("Active", "Bounced", "Held"):
-                    _start_again(story)
-            elif what in ("support", "reimport"):
-                if before in ("Active", "Bounced", "Held"):
-                    _start_again(story)
-            elif what == "unsubscribe":
-                if before != "Deleted":
-                    story.status = "Unsubscribed"
-            elif what == "delete":
-                story.status = "Deleted"
-            old, new = _WORDS.get(before), _WORDS.get(story.status)
-            if old and new and old != new:
-                story.changes.append((at, old, new))
-        stories[subscriber] = story
-    return stories
+    return {
+        subscriber: tell(
+            sorted(events[subscriber], key=lambda event: event[:2]),
+            trusted_domains,
+            reset_on_engagement=reset_on_engagement,
+            reset_on_delivery=reset_on_delivery,
+        )
+        for (subscriber,) in connection.execute("SELECT subscriber_id FROM subscriber")
+    }
+
+
+def tell(
+    events: list[Event],
+    trusted_domains: set[str],
+    *,
+    reset_on_engagement: bool = True,
+    reset_on_delivery: bool = False,
+) -> Story:
+    """What one subscriber's events, in their order, make of it."""
+    story = Story()
+    for at, _, what, detail in events:
+        before = story.status
+        if what == "sent":
+            story.mailed_while.append(before)
+            if reset_on_delivery and detail and before in ("Active", "Bounced"):
+                _start_again(story)
+        elif what == "bounce":
+            _bounce(story, datetime.fromisoformat(at), *detail, trusted_domains)
+        elif what == "engagement":
+            if reset_on_engagement and before in ("Active", "Bounced", "Held"):
+                _start_again(story)
+        elif what in ("support", "reimport"):
+            if before in ("Active", "Bounced", "Held"):
+                _start_again(story)
+        elif what == "unsubscribe":
+            if before != "Deleted":
+                story.status = "Unsubscribed"
+        elif what == "delete":
+            story.status = "Deleted"
+        old, new = _WORDS.get(before), _WORDS.get(story.status)
+        if old and new and old != new:
+            story.changes.append((at, old, new))
+    return story
 
 
 def _start_again(story: Story) -> None:

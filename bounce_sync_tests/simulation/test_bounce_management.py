@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bounce_sync.sandbox.simulation import HoldRules, Outage, advance, simulate
 from bounce_sync.sandbox.simulation.bounce_management import STATUSES, Happening, Standing
 from bounce_sync.sandbox.simulation.clock import DAY, HOUR, NEVER
 from bounce_sync.sandbox.store import Store
 from bounce_sync_tests.simulation.conftest import LAST_DAY
-from bounce_sync_tests.simulation.recomputation import Story, statuses
+from bounce_sync_tests.simulation.invariants import assert_only_the_first_is_unique
+from bounce_sync_tests.simulation.recomputation import Story, statuses, tell
 
 TRUSTED = ("bluepost.example", "windowbox.example")
 
@@ -104,6 +107,7 @@ def test_engagement_need_not_reset(tmp_path: Path) -> None:
         stories = statuses(store.connection, set(TRUSTED), reset_on_engagement=False)
         assert _shown(store) == _expected(stories)
         assert _shown(store) != _expected(statuses(store.connection, set(TRUSTED)))
+        assert_only_the_first_is_unique(store)
 
 
 def test_delivery_may_reset(tmp_path: Path) -> None:
@@ -130,6 +134,33 @@ def test_delivery_may_reset(tmp_path: Path) -> None:
     decided = expected.keys() - undecided
     assert len(decided) > 300
     assert {one: shown[one] for one in decided} == {one: expected[one] for one in decided}
+
+
+def test_a_job_leaves_out_whom_something_happens_to_while_it_sends(tenant: Store) -> None:
+    """Otherwise nobody could say what a subscriber was at the moment of the send."""
+    happened = "SELECT subscriber_id, event_date AS at, job_id FROM {}"
+    events = " UNION ALL ".join(happened.format(table) for table in ("bounce", "opened", "clicked"))
+    count = """
+        SELECT count(*) FROM job j JOIN ({events}) e
+            ON e.at >= j.sent_at AND e.at < strftime('%Y-%m-%d %H:%M:%f', j.sent_at, '+10 minutes')
+        {mailed} WHERE e.job_id <> j.job_id
+    """
+    mailed = "JOIN sent s ON s.job_id = j.job_id AND s.subscriber_id = e.subscriber_id"
+    assert tenant.execute(count.format(events=events, mailed="")).fetchone()[0] > 500
+    assert tenant.execute(count.format(events=events, mailed=mailed)).fetchone()[0] == 0
+
+
+def test_a_release_by_somebody_else_restarts_the_count(tmp_path: Path) -> None:
+    with Store.create(tmp_path) as store:
+        simulate(store, subscribers=1_200, days=25, seed=7, until=LAST_DAY, trusted_domains=TRUSTED)
+        store.execute(
+            "INSERT INTO simulation_log (at, action, subscriber_id)"
+            " SELECT ?, 'reimport', subscriber_id FROM subscriber WHERE status = 'Bounced'",
+            (store.setting("today"),),
+        )
+        store.execute("UPDATE subscriber SET status = 'Active' WHERE status = 'Bounced'")
+        advance(store, 12)
+        assert _shown(store) == _expected(statuses(store.connection, set(TRUSTED)))
 
 
 def _standing(count: int = 1) -> Standing:
@@ -198,6 +229,43 @@ def test_several_things_on_one_day_are_taken_one_after_the_other() -> None:
     within_hours = [(BOUNCE, 0), (BOUNCE, 7), (BOUNCE, 16), (OPEN, 16 + HOUR / DAY)]
     assert _play(*within_hours) == "Active"
     assert _play(*within_hours, (BOUNCE, 16 + 2 * HOUR / DAY)) == "Bounced"
+
+
+_WHATS = {
+    "bounce": Happening.BOUNCE,
+    "engagement": Happening.OPEN,
+    "support": Happening.RELEASE,
+    "unsubscribe": Happening.UNSUBSCRIBE,
+    "delete": Happening.DELETE,
+}
+_HAPPENINGS = st.tuples(
+    st.sampled_from([1, HOUR, 5 * DAY - 1, 5 * DAY, 7 * DAY + HOUR, 15 * DAY]),
+    st.sampled_from(["bounce"] * 8 + ["engagement", "support", "unsubscribe", "delete"]),
+    st.sampled_from(["Hard bounce", "Soft bounce", "Unknown bounce"]),
+    st.sampled_from(["trusted.example", "other.example", "another.example"]),
+)
+
+
+@given(st.lists(st.lists(_HAPPENINGS, max_size=12), min_size=1, max_size=4))
+def test_any_order_of_events_ends_as_the_other_reading_says(
+    lives: list[list[tuple[int, str, str, str]]],
+) -> None:
+    """Several subscribers at once, so that none disturbs another."""
+    standing = _standing(len(lives))
+    epoch = datetime(2026, 1, 1)  # noqa: DTZ001 - server time
+    for position, life in enumerate(lives):
+        at, events = 0, []
+        for gap, what, category, domain in life:
+            at += gap
+            hard = category == "Hard bounce" and domain == "trusted.example"
+            standing.apply(
+                HoldRules(), _WHATS[what], np.array([position]), np.array([at]), np.array([hard])
+            )
+            moment = epoch + timedelta(milliseconds=at)
+            events.append((moment.isoformat(), 0, what, (category, domain)))
+        story = tell(events, {"trusted.example"})
+        assert STATUSES[standing.status[position]] == story.status
+        assert standing.bounce_count[position] == story.bounces_ever
 
 
 def test_the_default_is_the_day_before_today_in_server_time(tmp_path: Path) -> None:

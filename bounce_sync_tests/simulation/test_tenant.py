@@ -12,6 +12,7 @@ from typing import Any
 from bounce_sync.sandbox.simulation.addresses import Receiver, domain_names, domains
 from bounce_sync.sandbox.store import Store
 from bounce_sync_tests.simulation.conftest import LAST_DAY
+from bounce_sync_tests.simulation.invariants import assert_only_the_first_is_unique
 
 SUFFIX = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
@@ -168,15 +169,7 @@ def test_soft_bounces_come_up_to_three_days_late_and_others_soon(tenant: Store) 
 
 
 def test_some_mails_bounce_twice_and_only_the_first_is_unique(tenant: Store) -> None:
-    for table in ("bounce", "opened", "clicked"):
-        groups: dict[tuple[int, int], list[tuple[str, int]]] = {}
-        for job, subscriber, at, unique in tenant.execute(
-            f"SELECT job_id, subscriber_id, event_date, is_unique FROM {table}"
-        ):
-            groups.setdefault((job, subscriber), []).append((at, unique))
-        first = [min(events)[1] for events in groups.values()]
-        assert all(first), table
-        assert all(sum(unique for _, unique in events) == 1 for events in groups.values()), table
+    assert_only_the_first_is_unique(tenant)
     assert _one(tenant, "SELECT count(*) FROM bounce WHERE is_unique = 0") > 5
 
 

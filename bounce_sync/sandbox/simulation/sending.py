@@ -247,8 +247,15 @@ def _bounce(
     )
     world.agenda.add(bounces)
     # Some servers report the same mail twice.
-    again = bounces.where(chance.random(len(back)) < _SECOND_REPORT)
-    again.at = again.at + chance.integers(SECOND, 2 * HOUR, size=len(again))
+    _repeat(world, bounces, _SECOND_REPORT, 2 * HOUR, chance)
+
+
+def _repeat(
+    world: World, first: Happenings, share: float, within: int, chance: np.random.Generator
+) -> None:
+    """Lets the same happen once more to some: it counts, but isn't unique."""
+    again = first.where(chance.random(len(first)) < share)
+    again.at = again.at + chance.integers(SECOND, within, size=len(again))
     again.unique = np.zeros_like(again.unique)
     world.agenda.add(again)
 
@@ -276,17 +283,14 @@ def _engage(world: World, arrived: Happenings, chance: np.random.Generator) -> N
     readers.unique = np.ones_like(readers.unique)
     world.opened_job[readers.who] = readers.job
     world.agenda.add(readers)
-
-    again = readers.where(chance.random(len(readers)) < 0.15)
-    again.at = again.at + chance.integers(5 * SECOND, 30 * MINUTE, size=len(again))
-    again.unique = np.zeros_like(again.unique)
-    world.agenda.add(again)
+    _repeat(world, readers, 0.15, 30 * MINUTE, chance)
 
     clicks = readers.where(chance.random(len(readers)) < 0.1)
     clicks.what = np.full(len(clicks), Happening.CLICK, dtype=np.int64)
     clicks.at = clicks.at + chance.integers(SECOND, 5 * MINUTE, size=len(clicks))
     clicks.detail = chance.integers(2, size=len(clicks))
     world.agenda.add(clicks)
+    _repeat(world, clicks, 0.2, 10 * MINUTE, chance)
 
     leavers = readers.where(chance.random(len(readers)) < _UNSUBSCRIBES_ON_OPEN)
     leavers.what = np.full(len(leavers), Happening.UNSUBSCRIBE, dtype=np.int64)
