@@ -8,7 +8,7 @@ standard error, so that a gap is seen.
 from __future__ import annotations
 
 import gzip
-import sys
+import traceback
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from bounce_sync.sandbox import faults
 from bounce_sync.sandbox.salesforce import (
+    bulk_one,
     collections,
     composite,
     describe,
@@ -43,6 +44,7 @@ from bounce_sync.sandbox.salesforce.service import (
     LAST_VERSION,
     Service,
     limit_exceeded,
+    report,
 )
 from bounce_sync.sandbox.salesforce.sessions import Session, Sessions
 from bounce_sync.sandbox.salesforce.setup_objects import prepare
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from bounce_sync.sandbox.store import Store
 
 LONGEST_URI = 16_384
+UNEXPECTED = "An unexpected error occurred. Please include this ErrorId if you contact support."
 
 TABLE = Table(
     oauth.routes,
@@ -65,6 +68,7 @@ TABLE = Table(
     tooling.routes,
     metadata.routes,
     soap.routes,
+    bulk_one.routes,
 )
 
 
@@ -111,8 +115,11 @@ class _Endpoint:
             return route.handler(self.service, call, **arguments)
         except ServiceError as error:
             if error.status in (404, 405) or error.code in _GAPS:
-                _report(call, error)
+                report(call, f"{error.status} {error.code}")
             return Answer(error.body(), error.status)
+        except Exception:  # a mistake of this sandbox: shown, and answered as the service would
+            traceback.print_exc()
+            return Answer([{"errorCode": "UNKNOWN_EXCEPTION", "message": UNEXPECTED}], 500)
 
     def _with_session(self, call: Call) -> Call:
         session = self._session(call)
@@ -174,11 +181,3 @@ def _check_version(call: Call) -> None:
         raise ServiceError(410, "UNSUPPORTED_API_VERSION", f"API version {number} is retired")
     if not FIRST_VERSION <= number <= LAST_VERSION or not number.is_integer():
         raise ServiceError(404, "NOT_FOUND", "The requested resource does not exist")
-
-
-def _report(call: Call, error: ServiceError) -> None:
-    print(
-        f"sandbox salesforce: {call.method} {call.path} -> {error.status} {error.code}",
-        file=sys.stderr,
-        flush=True,
-    )

@@ -6,12 +6,14 @@ them; one that can't is refused whole (facts/salesforce.md §2).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 from bounce_sync.sandbox.salesforce import values
 from bounce_sync.sandbox.salesforce.bodies import change_of
-from bounce_sync.sandbox.salesforce.entities import Entity, entity, typed_entity
+from bounce_sync.sandbox.salesforce.creating import create, delete
+from bounce_sync.sandbox.salesforce.entities import PREFIXES, Entity, entity, typed_entity
 from bounce_sync.sandbox.salesforce.errors import (
     RowError,
     ServiceError,
@@ -22,7 +24,7 @@ from bounce_sync.sandbox.salesforce.http import DATA, Answer, Call, Routes
 from bounce_sync.sandbox.salesforce.ids import canonical
 from bounce_sync.sandbox.salesforce.records import ROLLED_BACK, Change, Manner, update
 from bounce_sync.sandbox.salesforce.service import Service
-from bounce_sync.sandbox.salesforce.sobjects import manner_of
+from bounce_sync.sandbox.salesforce.sobjects import by_external_id, manner_of
 from bounce_sync.sandbox.store import quoted
 
 routes = Routes()
@@ -31,18 +33,16 @@ MOST_UPDATED = 200
 MOST_RETRIEVED = 2000
 MOST_RUNS = 10
 
+Wanted = TypeVar("Wanted")
+
 
 @routes("PATCH", f"{DATA}/composite/sobjects")
 def update_collection(service: Service, call: Call, version: str) -> Answer:
     del version
     body = call.json_object()
-    records = body.get("records")
-    if not isinstance(records, list):
-        raise bad_json("The request body must hold a list named records")
-    if len(records) > MOST_UPDATED:
-        raise _too_many(MOST_UPDATED)
+    typed = _typed(body)
     manner = manner_of(call, "collections")
-    runs = _runs(service, call, records)
+    runs = _runs(service, call, typed)
     if body.get("allOrNone", False) is True:
         return Answer(_all_or_none(service, runs, manner))
     return Answer(_one_by_one(service, runs, manner))
@@ -56,11 +56,94 @@ def _too_many(most: int) -> ServiceError:
     )
 
 
+@routes("POST", f"{DATA}/composite/sobjects")
+def create_collection(service: Service, call: Call, version: str) -> Answer:
+    del version
+    body = call.json_object()
+    typed = _typed(body)
+    manner = manner_of(call, "collections")
+
+    def make(one: tuple[str, dict[str, Any]]) -> str | RowError:
+        kind = typed_entity(service.store, one[0], call.user.user_id)
+        return create(service, kind, one[1], manner)
+
+    return Answer(_each(service, typed, make, all_or_none=body.get("allOrNone") is True))
+
+
+@routes("PATCH", f"{DATA}/composite/sobjects/{{name}}/{{field}}")
+def upsert_collection(service: Service, call: Call, version: str, name: str, field: str) -> Answer:
+    """Updates the records that an external id finds, makes the others."""
+    del version
+    body = call.json_object()
+    kind = entity(service.store, name, call.user.user_id)
+    manner = manner_of(call, "collections")
+
+    def put(one: tuple[str, dict[str, Any]]) -> str | RowError:
+        record = {key: value for key, value in one[1].items() if key.lower() != field.lower()}
+        given = next((v for key, v in one[1].items() if key.lower() == field.lower()), None)
+        found = by_external_id(service, kind, field, given)
+        if found is None:
+            return create(service, kind, {**record, field: given}, manner)
+        wanted = change_of(kind, record, found)
+        return update(service, kind, [wanted], manner)[0] or found
+
+    all_or_none = body.get("allOrNone") is True
+    return Answer(_each(service, _typed(body), put, all_or_none=all_or_none))
+
+
+@routes("DELETE", f"{DATA}/composite/sobjects")
+def delete_collection(service: Service, call: Call, version: str) -> Answer:
+    """The one collection whose allOrNone stands in the address."""
+    del version
+    ids = [one.strip() for one in call.query.get("ids", "").split(",") if one.strip()]
+    if len(ids) > MOST_UPDATED:
+        raise _too_many(MOST_UPDATED)
+    manner = manner_of(call, "collections")
+    kinds = {prefix: name for name, prefix in PREFIXES.items() if service.store.fields(name)}
+
+    def remove(given: str) -> str | RowError:
+        name = kinds.get((canonical(given) or "")[:3])
+        if name is None:
+            return RowError("MALFORMED_ID", f"malformed id {given}", ("Id",))
+        return delete(service, entity(service.store, name, call.user.user_id), given, manner)
+
+    all_or_none = call.query.get("allOrNone", "false").lower() == "true"
+    return Answer(_each(service, ids, remove, all_or_none=all_or_none))
+
+
+def _each(
+    service: Service,
+    wanted: list[Wanted],
+    act: Callable[[Wanted], str | RowError],
+    *,
+    all_or_none: bool,
+) -> list[dict[str, Any]]:
+    """Makes or deletes one by one; the results in order."""
+    with service.writing, service.store.transaction() as connection:
+        connection.execute("SAVEPOINT each")
+        outcomes = [act(one) for one in wanted]
+        if all_or_none and any(isinstance(one, RowError) for one in outcomes):
+            connection.execute("ROLLBACK TO each")
+            outcomes = [one if isinstance(one, RowError) else ROLLED_BACK for one in outcomes]
+        connection.execute("RELEASE each")
+    return [
+        {"success": False, "errors": [one.in_collection()]}
+        if isinstance(one, RowError)
+        else {"id": one, "success": True, "errors": []}
+        for one in outcomes
+    ]
+
+
 Run = tuple[Entity, list[Change | RowError]]
 
 
-def _runs(service: Service, call: Call, records: list[Any]) -> list[Run]:
-    """The records by runs of one type, in order; everything that stops a request is found here."""
+def _typed(body: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The records of a body with the types that their attributes name."""
+    records = body.get("records")
+    if not isinstance(records, list):
+        raise bad_json("The request body must hold a list named records")
+    if len(records) > MOST_UPDATED:
+        raise _too_many(MOST_UPDATED)
     typed = []
     for record in records:
         attributes = record.get("attributes") if isinstance(record, dict) else None
@@ -70,6 +153,11 @@ def _runs(service: Service, call: Call, records: list[Any]) -> list[Run]:
                 400, "INVALID_TYPE", "Record must have an attributes field that names its type"
             )
         typed.append((name, record))
+    return typed
+
+
+def _runs(service: Service, call: Call, typed: list[tuple[str, dict[str, Any]]]) -> list[Run]:
+    """The records by runs of one type, in order; what stops a request is found here."""
     grouped = [(name, list(group)) for name, group in groupby(typed, lambda one: one[0].lower())]
     if len(grouped) > MOST_RUNS:
         raise ServiceError(

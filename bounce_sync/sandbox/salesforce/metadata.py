@@ -22,6 +22,7 @@ from bounce_sync.sandbox.salesforce import setup_changes
 from bounce_sync.sandbox.salesforce.errors import RowError
 from bounce_sync.sandbox.salesforce.http import Answer, Call, Routes
 from bounce_sync.sandbox.salesforce.ids import new_id
+from bounce_sync.sandbox.salesforce.service import report
 from bounce_sync.sandbox.salesforce.soap import (
     SoapFault,
     envelope,
@@ -61,6 +62,7 @@ def soap(service: Service, call: Call, version: str) -> Answer:
         name = etree.QName(asked).localname
         act = OPERATIONS.get(name)
         if act is None:
+            report(call, f"SOAP operation {name}")
             raise _fault("INVALID_OPERATION", f"No operation available for request {name}")
         return envelope(
             f"<{name}Response>{act(service, asked, version)}</{name}Response>", NAMESPACE
@@ -72,6 +74,13 @@ def soap(service: Service, call: Call, version: str) -> Answer:
 @routes("POST", "/services/Soap/m/{version}/{org}", open=True)
 def soap_of_org(service: Service, call: Call, version: str, org: str) -> Answer:
     del org
+    return soap(service, call, version)
+
+
+@routes("POST", "/services/Soap/m/{version}/{request}/{key}", open=True)
+def soap_of_request(service: Service, call: Call, version: str, request: str, key: str) -> Answer:
+    """Where simple-salesforce asks how a deployment goes; the envelope says it all."""
+    del request, key
     return soap(service, call, version)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from bounce_sync.sandbox.salesforce.sessions import Sessions
 
 if TYPE_CHECKING:
     from bounce_sync.sandbox.salesforce.cursors import Cursors
-    from bounce_sync.sandbox.salesforce.http import Table
+    from bounce_sync.sandbox.salesforce.http import Call, Table
     from bounce_sync.sandbox.store import Store
 
 FIRST_VERSION, LAST_VERSION = 31, 68
@@ -61,7 +62,15 @@ class Service:
     def user(self, user_id: str) -> dict[str, str]:
         """Name, address and time zone of a user."""
         row = self.store.execute('SELECT * FROM "User" WHERE "Id" = ?', (user_id,)).fetchone()
-        return {} if row is None else {key: row[key] or "" for key in row.keys()}  # noqa: SIM118
+        return (
+            {}
+            if row is None
+            else {
+                key: str(row[key])
+                for key in row.keys()  # noqa: SIM118  (a row iterates over its values)
+                if row[key] is not None
+            }
+        )
 
     def time_zone(self, user_id: str) -> str:
         """The user's time zone, in which days begin."""
@@ -71,3 +80,8 @@ class Service:
 def limit_exceeded() -> ServiceError:
     """The day's calls are used up."""
     return ServiceError(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+
+
+def report(call: Call, what: str) -> None:
+    """Names on standard error what this sandbox doesn't know, so that a gap is seen."""
+    print(f"sandbox salesforce: {call.method} {call.path} -> {what}", file=sys.stderr, flush=True)

@@ -14,7 +14,7 @@ from lxml import etree
 
 from bounce_sync.sandbox.salesforce.http import XML, Answer, Call, Routes
 from bounce_sync.sandbox.salesforce.oauth import Refused, check_password
-from bounce_sync.sandbox.salesforce.service import LAST_VERSION
+from bounce_sync.sandbox.salesforce.service import LAST_VERSION, report
 
 if TYPE_CHECKING:
     from bounce_sync.sandbox.salesforce.service import Service
@@ -135,10 +135,13 @@ def _login(service: Service, call: Call, flavour: str, version: str) -> Answer:
     namespace = names.get(flavour.lower(), names["u"])
     try:
         asked = operation(call, namespace)
-        if etree.QName(asked).localname != "login":
-            raise SoapFault(
-                "UNSUPPORTED_API_VERSION", "only login() is served here; use REST", namespace
-            )
+        name = etree.QName(asked).localname
+        if name == "logout":
+            service.sessions.end(session_header(call))
+            return envelope("<logoutResponse/>", names.get(flavour.lower(), names["u"]))
+        if name != "login":
+            report(call, f"SOAP operation {name}")
+            raise SoapFault("INVALID_OPERATION", f"{name}() isn't served; use REST", namespace)
         _check_login(service, version, namespace)
         user_id = check_password(service, text(asked, "username"), text(asked, "password"))
     except Refused:
@@ -175,7 +178,7 @@ def _logged_in(service: Service, flavour: str, version: str, user_id: str) -> An
     session = service.sessions.issue(user_id)
     org = service.store.setting("organization_id")
     base = f"{service.base_url}/services/Soap"
-    user = {name: escape(value) for name, value in service.user(user_id).items() if value}
+    user = {name: escape(value) for name, value in service.user(user_id).items()}
     namespace = {"c": "urn:enterprise.soap.sforce.com"}.get(flavour, "urn:partner.soap.sforce.com")
     seconds = round(session.expires - session.issued)
     return envelope(

@@ -77,7 +77,7 @@ def read_by_field(
     service: Service, call: Call, version: str, name: str, field: str, value: str
 ) -> Answer:
     kind = entity(service.store, name, call.user.user_id)
-    found = _by_external_id(service, kind, field, value)
+    found = by_external_id(service, kind, field, value)
     if found is None:
         raise not_found()
     return _shown(service, call, version, kind, found)
@@ -88,7 +88,7 @@ def upsert(service: Service, call: Call, version: str, name: str, field: str, va
     """Updates the record of an external id (200) or makes it (201)."""
     del version
     kind = entity(service.store, name, call.user.user_id)
-    found = _by_external_id(service, kind, field, value)
+    found = by_external_id(service, kind, field, value)
     if found is None:
         return _made(
             create(service, kind, {**call.json_object(), field: value}, manner_of(call, "single"))
@@ -107,7 +107,12 @@ def _known_id(kind: Entity, key: str) -> str:
     return found
 
 
-def _by_external_id(service: Service, kind: Entity, name: str, value: str) -> str | None:
+def by_external_id(service: Service, kind: Entity, name: str, value: object) -> str | None:
+    """The record with this value of an external id field (or ``Id``), None where there is none.
+
+    Raises:
+        ServiceError: 404 for a field that is no external id, 300 where several records have it.
+    """
     field = kind.field(name)
     if field is None or not (field.external_id or field.type == "id"):
         raise not_found(f"Provided external ID field does not exist or is not accessible: {name}")
