@@ -7,8 +7,7 @@ import pytest
 
 from bounce_sync.sandbox.store import Store
 from bounce_sync_tests.sandbox_marketing_cloud.service import Host, Service, host
-
-PARENT, CHILD = 7281698, 7281699
+from bounce_sync_tests.sandbox_marketing_cloud.tenant import CHILD, PARENT
 
 
 @pytest.fixture

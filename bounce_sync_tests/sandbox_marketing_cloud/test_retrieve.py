@@ -3,35 +3,10 @@
 import pytest
 
 from bounce_sync.sandbox.store import Store
-from bounce_sync_tests.sandbox_marketing_cloud.conftest import CHILD, PARENT
 from bounce_sync_tests.sandbox_marketing_cloud.service import Service, both, operand, simple
+from bounce_sync_tests.sandbox_marketing_cloud.tenant import CHILD, PARENT, bounce, subscriber
 
 EVENT = ["SubscriberKey", "EventDate"]
-
-
-def bounce(store: Store, key: str, at: str, **more: object) -> None:
-    row = {
-        "account_id": PARENT,
-        "subscriber_key": key,
-        "event_date": at,
-        "bounce_category": "Hard bounce",
-        "smtp_code": 550,
-        "smtp_bounce_reason": "550 5.1.1 unknown",
-        "job_id": 12,
-        "batch_id": 1,
-    } | more
-    store.insert("bounce", list(row), [list(row.values())])
-
-
-def subscriber(store: Store, number: int, key: str, status: str = "Active", **more: object) -> None:
-    row = {
-        "subscriber_id": number,
-        "subscriber_key": key,
-        "email_address": f"{number}@example.com",
-        "status": status,
-        "created_date": "2026-01-01 00:00:00.000",
-    } | more
-    store.insert("subscriber", list(row), [list(row.values())])
 
 
 def keys(page: object) -> list[str | None]:

@@ -41,7 +41,7 @@ def application(store: Store, base_url: str) -> ASGIApp:
 
 
 def _answer(store: Store, base: str, request: Request, body: bytes) -> Response:
-    path = request.url.path.rstrip("/")
+    path = request.scope["path"].rstrip("/")
     match request.method, path.lower():
         case "POST", "/v2/token":
             return _json(_token(store, body, base))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bounce_sync.sandbox.marketing_cloud.calls import Call
+from bounce_sync.sandbox.marketing_cloud.rest import queries, rows, rowset
 from bounce_sync.sandbox.marketing_cloud.rest.requests import Asked, RestError, Said, not_found
 
 Handler = Callable[[Call, Asked], Said]
@@ -24,7 +25,32 @@ def route(method: str, path: str, scope: str, handler: Handler) -> Route:
     return Route(method, re.compile(pattern, re.IGNORECASE), scope, handler)
 
 
-ROUTES: tuple[Route, ...] = ()
+_ROWSET = "/data/v1/customobjectdata"
+_ROWS = "/hub/v1/dataevents/{which}"
+_ASYNC = "/data/v1/async"
+_QUERIES = "/automation/v1/queries"
+_READ, _WRITE = "data_extensions_read", "data_extensions_write"
+_SEE, _CHANGE, _DO = "automations_read", "automations_write", "automations_execute"
+
+ROUTES: tuple[Route, ...] = (
+    route("GET", _ROWSET + "/key/{key}/rowset", _READ, rowset.by_key),
+    route("GET", _ROWSET + "/token/{token}/rowset", _READ, rowset.by_token),
+    route("POST", _ROWS + "/rowset", _WRITE, rows.upsert_rowset),
+    route("PUT", _ROWS + "/rows/{keys}", _WRITE, rows.upsert_row),
+    route("POST", _ASYNC + "/dataextensions/{which}/rows", _WRITE, rows.insert_async),
+    route("PUT", _ASYNC + "/dataextensions/{which}/rows", _WRITE, rows.upsert_async),
+    route("GET", _ASYNC + "/{request}/status", _READ, rows.async_status),
+    route("GET", _ASYNC + "/{request}/results", _READ, rows.async_results),
+    route("GET", _QUERIES, _SEE, queries.listed),
+    route("POST", _QUERIES, _CHANGE, queries.created),
+    route("POST", _QUERIES + "/actions/validate", _SEE, queries.validated),
+    route("GET", _QUERIES + "/{id}", _SEE, queries.fetched),
+    route("PATCH", _QUERIES + "/{id}", _CHANGE, queries.changed),
+    route("DELETE", _QUERIES + "/{id}", _CHANGE, queries.deleted),
+    route("POST", _QUERIES + "/{id}/actions/start", _DO, queries.started),
+    route("GET", _QUERIES + "/{id}/actions/isrunning", _SEE, queries.running),
+    route("GET", _QUERIES + "/{id}/log", _SEE, queries.log),
+)
 
 
 def answer(call: Call, method: str, path: str, query: dict[str, str], body: bytes) -> Said:

@@ -1,0 +1,1 @@
+"""Query activities: T-SQL, parsed by sqlglot, run by SQLite with the semantics of SFMC."""
