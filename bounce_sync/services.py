@@ -10,7 +10,9 @@ import contextlib
 
 from bounce_sync.marketing_cloud.connection import Account
 from bounce_sync.rules import server_time
+from bounce_sync.rules.crm_facts import CrmFacts
 from bounce_sync.salesforce.connection import Org
+from bounce_sync.salesforce.reading import RecordReader
 from bounce_sync.sandbox import embedded
 from bounce_sync.settings import MarketingCloudSettings, SalesforceSettings, Settings
 
@@ -75,6 +77,16 @@ class Services:
             flag_field=settings.flag_field,
             date_field=settings.date_field,
             person_accounts=settings.person_accounts,
+        )
+
+    def facts(self, reader: RecordReader) -> CrmFacts:
+        """What a decision must know of the org. Raises the errors of `RecordReader.facts`."""
+        found = reader.facts()
+        return CrmFacts(
+            date_is_day=found.date_is_day,
+            time_zone=found.time_zone,
+            is_sandbox=found.is_sandbox,
+            person_accounts=self.settings.person_accounts,
         )
 
     def _business_units(self, account_id: str) -> tuple[str, ...]:

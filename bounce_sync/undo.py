@@ -132,6 +132,7 @@ def undo(
     ledger: Ledger,
     connection: Connection,
     facts: CrmFacts,
+    target: str | None = None,
     domains: Collection[str] = (),
     records: Collection[str] = (),
     dry_run: bool = False,
@@ -141,10 +142,11 @@ def undo(
     """Undoes the run `run_id`, or its part of some mail domains or records (ids in any form).
 
     The plan is made and carried out under the writer's lock; `confirm` may look at it and refuse.
-    Raises `UnknownRun`, `UndoError` for an id that is none, and the errors of the clients, after
-    everything in flight was settled.
+    Raises `UnknownRun`, `UndoError` for an id that is none and for a run that wrote to another
+    `target` (where given), and the errors of the clients, after everything in flight was settled.
     """
     wanted = _record_ids(records)
+    _refuse_other_target(ledger.intents_of(run_id), target)
     undo_id = str(uuid.uuid4())
     delivery.settle(ledger, connection, facts, undo_id, say)
     with ledger.writer(delivery.WAIT_FOR_WRITER, say, undo_id):
@@ -160,11 +162,20 @@ def undo(
         )
         if dry_run or plan.changes.empty or not confirm(plan):
             return Undone("", plan, empty(CrmFlagUpdates))
-        partition, target = (str(intents[name].iloc[0]) for name in ("partition", "target"))
-        ledger.begin_run(undo_id, partition, target, undoes=run_id)
+        partition, wrote_to = (str(intents[name].iloc[0]) for name in ("partition", "target"))
+        ledger.begin_run(undo_id, partition, wrote_to, undoes=run_id)
         journal = ledger.run_journal(undo_id, partition, plan.undoes)
         FlagWriter(connection, journal, say).write(plan.changes, facts)
     return Undone(undo_id, plan, ledger.updates(undo_id))
+
+
+def _refuse_other_target(intents: pd.DataFrame, target: str | None) -> None:
+    wrote_to = set(intents["target"])
+    if target is not None and wrote_to - {target}:
+        raise UndoError(
+            f"That run wrote to the target {', '.join(sorted(wrote_to))}, and BOUNCE_SYNC_TARGET "
+            f"is {target}. Nothing was written."
+        )
 
 
 def _last_attempts(intents: pd.DataFrame) -> pd.DataFrame:
