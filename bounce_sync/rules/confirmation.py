@@ -31,16 +31,18 @@ def confirm(
     quarantined or whose write was rejected: they stay staged while Held, and evidence of the window
     replaces all of them but the day since when they are carried.
     """
-    held = held[["subscriber_key", "email_address"]].rename(
-        columns={"email_address": "held_address"}
-    )
+    # Millions may be Held of whom few bounced lately: the rest is left aside at once.
+    named = pd.concat([bounces["subscriber_key"], carried["subscriber_key"]])
+    held = held[is_in(held["subscriber_key"], named)]
     carried = carried[is_in(carried["subscriber_key"], held["subscriber_key"])]
     evidence = bounces[is_in(bounces["subscriber_key"], held["subscriber_key"])]
     if policy.confirm == "held_with_hard_bounce":
         hard = evidence.loc[evidence["bounce_category"] == HARD_BOUNCE, "subscriber_key"]
         evidence = evidence[is_in(evidence["subscriber_key"], hard)]
 
-    newest = _newest(evidence).merge(held, on="subscriber_key")
+    addresses = held[["subscriber_key", "email_address"]]
+    addresses = addresses.rename(columns={"email_address": "held_address"})
+    newest = _newest(evidence).merge(addresses, on="subscriber_key")
     counts = evidence["subscriber_key"].value_counts()
     since = carried.set_index("subscriber_key")["carried_since"]
     confirmed = pd.DataFrame(
