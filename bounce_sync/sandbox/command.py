@@ -169,7 +169,7 @@ def advance(directory: Path, days: int) -> None:
     help="Folder that gets the files.",
 )
 @click.option("--from", "first", type=_day, required=True, help="First day (server time).")
-@click.option("--until", "last", type=_day, required=True, help="Last day.")
+@click.option("--until", "last", type=_day, required=True, help="Last day, included.")
 @_explained
 def export(directory: Path, folder: Path, first: datetime, last: datetime) -> None:
     """Writes what SFMC's extract activities would put on the SFTP server.

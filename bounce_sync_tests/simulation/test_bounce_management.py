@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bounce_sync.sandbox.simulation import HoldRules, Outage, advance, simulate
@@ -246,6 +246,7 @@ _HAPPENINGS = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(_HAPPENINGS, max_size=12), min_size=1, max_size=4))
 def test_any_order_of_events_ends_as_the_other_reading_says(
     lives: list[list[tuple[int, str, str, str]]],

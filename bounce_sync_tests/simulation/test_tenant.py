@@ -345,6 +345,17 @@ def test_people_have_been_at_work_in_the_crm(tenant: Store) -> None:
     assert _one(tenant, "SELECT count(*) FROM Contact WHERE HasOptedOutOfEmail = 1") > 20
 
 
+def test_reps_work_in_office_hours(tenant: Store) -> None:
+    """The audit is in UTC, the office six hours behind it."""
+    hours = [
+        (datetime.fromisoformat(at) - timedelta(hours=6)).hour
+        for at in _column(tenant, "SELECT at FROM crm_write WHERE api = 'rep'")
+    ]
+    assert min(hours) == 8
+    assert sum(1 for hour in hours if hour < 18) > 0.9 * len(hours)
+    assert len(set(hours)) > 5
+
+
 def test_addresses_change_in_one_system_or_in_both(tenant: Store) -> None:
     changes: dict[str, set[tuple[int, str]]] = {"address": set(), "crm_address": set()}
     for action, subscriber, after in tenant.execute(

@@ -89,10 +89,12 @@ class _Shift:
         self._hands = crm.hands
         self._chance = world.generator(day, Stream.CRM)
         self._now = midnight(day) + 8 * HOUR
+        # The larger the tenant, the more is done in the same nine hours.
+        self._pause = 9 * HOUR / max(20, len(world.ids) / 500)
 
     def _later(self) -> int:
         """The moment of the next edit: they follow each other through the working day."""
-        self._now += int(self._chance.exponential(9 * HOUR / 400)) + 1
+        self._now += int(self._chance.exponential(self._pause)) + 1
         return min(self._now, midnight(self._day) + DAY - 1)
 
     def _some(self, of: list[str], share: float) -> list[str]:
