@@ -176,6 +176,7 @@ REMEDIES: dict[str, Remedy] = {
     "UNSUPPORTED_API_VERSION": _RETIRED,
     # Bulk jobs (facts/salesforce.md §3.1).
     "InvalidBatch": _HIDDEN_FIELD,
+    "ClientInputError": _OUR_FAULT,
     "INVALIDJOBSTATE": Remedy(
         Action.STOP, "The Bulk job isn't in the state that this step needs; run again."
     ),
@@ -245,7 +246,7 @@ def _known(code: str, message: str) -> Remedy | None:
     return REMEDIES[beginning] if beginning else None
 
 
-_ADDRESS = re.compile(r"[^\s'\"<>(),;:=]+@[^\s'\"<>(),;]+")
+_ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[^\s'\"<>(),;]+")
 _LONGEST = 300
 
 

@@ -14,7 +14,7 @@ from bounce_sync.salesforce.attempts import Attempts
 from bounce_sync.salesforce.batches import BATCH
 from bounce_sync.salesforce.bulk_writing import BulkWriter
 from bounce_sync.salesforce.connection import Connection, Org
-from bounce_sync.salesforce.errors import RunStopped, SalesforceError
+from bounce_sync.salesforce.errors import RunStopped, SalesforceError, remedy_of_row
 from bounce_sync.salesforce.journal import Journal, RowOutcome
 from bounce_sync.salesforce.payload import differ, targets
 from bounce_sync.salesforce.sobject_batches import BatchesWriter
@@ -75,7 +75,10 @@ class FlagWriter:
             waiting = self._round(waiting, by_bulk, facts, review or _all_of_them, attempts)
             if waiting.empty:
                 break
-        return attempts.updates()
+        updates = attempts.updates()
+        for code, rows in updates["error_code"].value_counts().items():
+            self._say(f"{rows:,} not written, {code}: {remedy_of_row(str(code)).advice}")
+        return updates
 
     def _round(
         self,

@@ -172,7 +172,7 @@ def test_errors_and_reprs_hold_no_secret_and_no_address(org, connect):
     with pytest.raises(RequestRejected) as rejected:
         ask(connection)
     assert "jane" not in str(rejected.value)
-    assert "near '…@…' and more" in str(rejected.value)
+    assert "near …@…' and more" in str(rejected.value)
     assert "open-sesame" not in repr(connection.org)
     org.login_script = [Reply({"error": "invalid_client", "error_description": "bad secret"}, 400)]
     org.script = [EXPIRED]
