@@ -17,6 +17,7 @@ import pandas as pd
 from bounce_sync.ledger import Ledger
 from bounce_sync.rules import changes as change_rules
 from bounce_sync.rules.changes import CrmFacts
+from bounce_sync.salesforce.bulk_writing import finish_job
 from bounce_sync.salesforce.connection import Connection
 from bounce_sync.salesforce.reading import RecordReader
 from bounce_sync.salesforce.writing import FlagWriter
@@ -78,6 +79,8 @@ def _settle_open(ledger: Ledger, connection: Connection, facts: CrmFacts, say: S
     open_intents = ledger.open_intents()
     if open_intents.empty:
         return 0
+    for job_id in open_intents["job_id"].dropna().unique():
+        finish_job(connection, job_id, say)
     records = RecordReader(connection).reread(open_intents[["object", "record_id"]])
     settled = ledger.settle_open(records, facts)
     say(f"Settled {len(settled)} write(s) that an earlier run left open.")
