@@ -50,6 +50,5 @@ def test_the_next_run_goes_on_at_once_and_ends_right(tmp_path: Path) -> None:
         outcome = installation.run(DAY)
         assert outcome.success, outcome.error
         assert all(flag for flag, _ in installation.flags().values())
-        with Ledger(installation.runner.settings.ledger) as ledger:
-            assert ledger.open_intents().empty
+        assert Ledger(installation.runner.settings.ledger).open_intents().empty
         assert installation.writes() == 2 * PEOPLE
