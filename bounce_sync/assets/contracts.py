@@ -251,7 +251,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "crm_flag_changes",
         "no_domain_spike",
-        lambda view: guards.domain_spikes(view.frame),
+        lambda view: guards.domain_spikes(view.frame, view.frame.attrs.get("decided_days")),
         "No mail domain exploded: that looks like an outage at the provider, not dead mailboxes.",
         "The domain's sets wait. If its mailboxes are really gone, run again with the tag "
         f"`{ALLOW_DOMAINS}` = the domain, or `bounce-sync run --allow-domain DOMAIN`.",

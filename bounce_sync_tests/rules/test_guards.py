@@ -48,7 +48,6 @@ def test_change_volume_limits_sets_and_clears_each(sets: int, clears: int, passe
     verdict = guards.change_volume(changes, SyncPolicy(max_changes=3))
     assert verdict.passed == passed
     assert (verdict.numbers["sets"], verdict.numbers["clears"]) == (sets, clears)
-    assert ("allow_changes" in verdict.message) != passed
 
 
 @pytest.mark.parametrize(
@@ -62,7 +61,6 @@ def test_addresses_agree_from_a_hundred_compared(
     verdict = guards.addresses_agree(changes, SyncPolicy())
     assert verdict.passed == passed
     assert verdict.numbers["compared"] == agreeing + differing
-    assert ("allow_mismatch" in verdict.message) != passed
 
 
 def accountable() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -123,15 +121,12 @@ def test_quarantined_domains_are_named_with_their_sets() -> None:
     verdict = guards.domain_spikes(changes)
     assert not verdict.passed
     assert "a.com (2), b.com (1)" in verdict.message
-    assert "allow-domain" in verdict.message
     assert verdict.numbers["quarantined_sets"] == 3
 
 
 @pytest.mark.parametrize(("days", "judged"), [(6, False), (7, True)])
 def test_domain_spikes_say_when_nobody_can_judge(days: int, judged: bool) -> None:
-    rows = [{"day": f"2026-01-{n + 1:02d}", "sets": 0} for n in range(days)]
-    history = framed(tables.DomainHistory, rows)
-    verdict = guards.domain_spikes(planned(reason=["held"]), history)
+    verdict = guards.domain_spikes(planned(reason=["held"]), days)
     assert verdict.passed
     assert ("Can't judge yet" in verdict.message) != judged
 
@@ -179,7 +174,7 @@ def test_only_held_subscribers_are_staged() -> None:
     assert guards.only_held(staged(), held).passed
     verdict = guards.only_held(staged(subscriber_key="K"), held)
     assert not verdict.passed
-    assert verdict.numbers == {"wrong": 1}
+    assert verdict.numbers == {"wrong": 1, "rows": 1}
 
 
 @pytest.mark.parametrize(("length", "passed"), [(20, True), (21, False)])
