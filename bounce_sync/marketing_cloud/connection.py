@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import requests
@@ -154,6 +155,13 @@ class Connection:
             return read(answer.content)
 
         return self._call(place, send, wait_out_timeouts)
+
+    def act(self, action: str, body: etree._Element, answer: str, place: Place) -> None:
+        """Post a Create or a Perform, and raise `RequestRefused` unless all of it was done."""
+        read = partial(soap.outcomes, message_name=answer, place=place)
+        for code, said in self.soap(action, body, read, place):
+            if code != "OK":
+                raise RequestRefused(place, said or code)
 
     def rest(
         self,

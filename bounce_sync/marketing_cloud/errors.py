@@ -14,12 +14,14 @@ from bounce_sync.rules.server_time import Window
 
 _ADDRESS = re.compile(r"[^\s<>\"'()\[\],;:]+@[^\s<>\"'()\[\],;:]+")
 _RECORD_ID = re.compile(r"\b(?:003|00Q|001)[0-9A-Za-z]{12}(?:[0-9A-Za-z]{3})?\b")
+_KEY_VALUE = re.compile(r"key value is \([^)]*\)")
 _LONGEST_ANSWER = 300
 
 
 def masked(text: str) -> str:
     """`text` on one line, at most 300 characters, without e-mail addresses and record ids."""
-    line = _RECORD_ID.sub("<record id>", _ADDRESS.sub("<e-mail>", " ".join(text.split())))
+    line = _KEY_VALUE.sub("key value is (…)", " ".join(text.split()))
+    line = _RECORD_ID.sub("<record id>", _ADDRESS.sub("<e-mail>", line))
     return line if len(line) <= _LONGEST_ANSWER else line[:_LONGEST_ANSWER] + "…"
 
 
@@ -32,6 +34,7 @@ class Place:
     window: Window | None = None
     page: int | None = None
     row: int | None = None
+    line: int | None = None
 
     def on(self, page: int) -> Place:
         """The same request, on this page (the first is 1)."""
@@ -51,6 +54,8 @@ class Place:
             parts.append(f"page {self.page}")
         if self.row is not None:
             parts.append(f"row {self.row}")
+        if self.line is not None:
+            parts.append(f"line {self.line}")
         return ", ".join(parts)
 
 
@@ -103,6 +108,43 @@ class UnreadableAnswer(MarketingCloudError):
         "Nothing was stored. Run the partition again; if it stays, the tenant answers in a way "
         "this client doesn't know: report this message."
     )
+
+
+class DataExtensionDiffers(MarketingCloudError):
+    """A data extension has other columns than those it needs."""
+
+    advice = (
+        "Give it these columns, or delete it where it is one of ours (bounce_sync_…): it is then "
+        "made again."
+    )
+
+
+class WriteFailed(MarketingCloudError):
+    """Rows couldn't be written into a data extension."""
+
+
+class QueryFailed(MarketingCloudError):
+    """A query activity ran and its target doesn't hold what it should."""
+
+    advice = (
+        "Open the query in Automation Studio, validate it and run it there: SFMC tells the reason "
+        "only there. Make sure that nothing else runs it or writes to its target."
+    )
+
+
+class UnreadableFile(UnreadableAnswer):
+    """A file isn't what SFMC's extracts are, or not what SFMC_FILES_FORMAT says."""
+
+    advice = (
+        "Nothing was stored. Export it again, text-qualified (quoted) and with a header, or "
+        "describe it in SFMC_FILES_FORMAT."
+    )
+
+
+class FileMissing(MarketingCloudError):
+    """A file that is needed isn't there, isn't whole, or is too old."""
+
+    advice = "Run SFMC's extract and file transfer activities again, then the partition."
 
 
 class HeldFilterSilent(MarketingCloudError):

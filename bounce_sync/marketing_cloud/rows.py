@@ -61,14 +61,29 @@ _SUBSCRIBERS = pa.schema(
 )
 HELD_SINCE = pa.schema([("subscriber_key", pa.string()), ("held_at", UTC_TIME)])
 _SERVER_TIME = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,7})?$"
+_PRINTED_TIME = (
+    r"(?i)^(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}) (?P<hour>1[0-2]|[1-9])"
+    r"(?P<rest>:\d\d:\d\d(?:\.\d{1,7})?) (?P<half>[AP]M)$"
+)
 _UNCLEAN = f"\r|{ILLEGAL_IN_XML}"
 
 
 def text(values: Column) -> pa.Array:
     """A column of text; an empty text is a missing one."""
-    column = values if isinstance(values, pa.Array) else pa.array(values, pa.string())
+    column = values if isinstance(values, pa.Array) else _strings(values)
     empty = pc.equal(column, "")
     return pc.if_else(empty, None, column) if pc.any(empty).as_py() else column
+
+
+def _strings(values: Sequence[str | None]) -> pa.Array:
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:  # half of a character, where LEFT cut the other half off
+        return pa.array([each and _whole_characters(each) for each in values], pa.string())
+
+
+def _whole_characters(value: str) -> str:
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def prose(values: Column) -> pa.Array:
@@ -145,6 +160,23 @@ def server_times(name: str, values: Column, offset: timedelta, place: Place) -> 
                 raise UnreadableAnswer(place.at(row), f"{name} is no possible date") from None
         raise
     return in_utc(local, offset)
+
+
+def printed_times(name: str, values: Column, offset: timedelta, place: Place) -> pa.Array:
+    """As `server_times`, and as SFMC prints times in files: ``6/15/2026 3:04:05 PM``."""
+    column = text(values)
+    found = pc.extract_regex(column, _PRINTED_TIME)
+    if found.null_count == len(found):
+        return server_times(name, column, offset, place)
+    month, day, year, hour, rest, half = (found.field(n) for n in range(6))
+    noon = pc.if_else(pc.equal(pc.utf8_lower(half), "pm"), 12, 0)
+    twelve = pc.if_else(pc.equal(hour, "12"), 0, hour.cast(pa.int64()))
+    padded = [
+        pc.utf8_lpad(each, 2, "0") for each in (month, day, pc.add(twelve, noon).cast(pa.string()))
+    ]
+    date = pc.binary_join_element_wise(year, *padded[:2], "-")
+    iso = pc.binary_join_element_wise(date, pc.binary_join_element_wise(padded[2], rest, ""), "T")
+    return server_times(name, pc.coalesce(iso, column), offset, place)
 
 
 def in_utc(local: pa.Array, offset: timedelta) -> pa.Array:

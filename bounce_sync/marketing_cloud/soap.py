@@ -8,11 +8,10 @@ faults under HTTP 500. Answers are parsed with entities, DTDs and the network re
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from lxml import etree
@@ -51,11 +50,24 @@ EDGE = timedelta(seconds=1)
 Filter = etree._Element
 
 
-def _element(name: str, *children: etree._Element, text: str | None = None) -> etree._Element:
-    element = etree.Element(f"{{{PARTNER}}}{name}", nsmap=_DEFAULT)
-    element.text = text
-    element.extend(children)
-    return element
+def element(name: str, *children: etree._Element, text: str | None = None) -> etree._Element:
+    """An element of the partner API."""
+    made = etree.Element(f"{{{PARTNER}}}{name}", nsmap=_DEFAULT)
+    made.text = text
+    made.extend(children)
+    return made
+
+
+def named_text(**values: str) -> list[etree._Element]:
+    """Elements of these names with these texts, in order."""
+    return [element(name, text=value) for name, value in values.items()]
+
+
+def typed(name: str, kind: str, *children: etree._Element) -> etree._Element:
+    """An element of an abstract type, which says what it is."""
+    made = element(name, *children)
+    made.set(TYPE, kind)
+    return made
 
 
 # --- requests ----------------------------------------------------------------------------------
@@ -63,15 +75,17 @@ def _element(name: str, *children: etree._Element, text: str | None = None) -> e
 
 def condition(prop: str, operator: str, *values: str | datetime) -> Filter:
     """A simple filter. A time is sent as ``DateValue`` with its offset, to the millisecond."""
-    part = _element(
-        "Filter", _element("Property", text=prop), _element("SimpleOperator", text=operator)
+    part = typed(
+        "Filter",
+        "SimpleFilterPart",
+        element("Property", text=prop),
+        element("SimpleOperator", text=operator),
     )
-    part.set(TYPE, "SimpleFilterPart")
     for value in values:
         if isinstance(value, datetime):
-            part.append(_element("DateValue", text=value.isoformat(timespec="milliseconds")))
+            part.append(element("DateValue", text=value.isoformat(timespec="milliseconds")))
         else:
-            part.append(_element("Value", text=value))
+            part.append(element("Value", text=value))
     return part
 
 
@@ -90,10 +104,9 @@ def within(prop: str, window: Window) -> Filter:
 
 def both(left: Filter, right: Filter) -> Filter:
     """Both filters at once; each operand carries its own type, or the service refuses it."""
-    whole = _element("Filter", left, _element("LogicalOperator", text="AND"), right)
     left.tag, right.tag = f"{{{PARTNER}}}LeftOperand", f"{{{PARTNER}}}RightOperand"
-    whole.set(TYPE, "ComplexFilterPart")
-    return whole
+    and_ = element("LogicalOperator", text="AND")
+    return typed("Filter", "ComplexFilterPart", left, and_, right)
 
 
 @dataclass(frozen=True)
@@ -112,15 +125,15 @@ class Retrieve:
 
     def body(self, continue_from: str | None = None) -> etree._Element:
         """The message; with `continue_from` (an answer's RequestID), the one for its next page."""
-        request = _element("RetrieveRequest", _element("ObjectType", text=self.object_type))
-        request.extend(_element("Properties", text=name) for name in self.properties)
+        request = element("RetrieveRequest", element("ObjectType", text=self.object_type))
+        request.extend(element("Properties", text=name) for name in self.properties)
         if self.where is not None:
             request.append(deepcopy(self.where))
         if continue_from:
-            request.append(_element("ContinueRequest", text=continue_from))
+            request.append(element("ContinueRequest", text=continue_from))
         if self.all_accounts:
-            request.append(_element("QueryAllAccounts", text="true"))
-        return _element("RetrieveRequestMsg", request)
+            request.append(element("QueryAllAccounts", text="true"))
+        return element("RetrieveRequestMsg", request)
 
 
 def message(token: str, body: etree._Element) -> bytes:
@@ -148,7 +161,7 @@ class Fault:
 
     @property
     def is_timeout(self) -> bool:
-        return bool(_TIMEOUT.search(self.text))
+        return tells_of_timeout(self.text)
 
 
 @dataclass(frozen=True)
@@ -234,9 +247,10 @@ def read_page(answer: bytes, question: Retrieve, place: Place) -> Page:
         raise refusal(status, place)
     rows = body.findall("p:Results", _NAMES)
     expected = question.result_type or question.object_type
-    for number, row in enumerate(rows, 1):
-        if row.get(TYPE, "").rpartition(":")[2] != expected:
-            raise UnreadableAnswer(place.at(number), f"The row isn't a {expected}")
+    kinds = [row.get(TYPE, "") for row in rows]
+    for kind in set(kinds):
+        if kind.rpartition(":")[2] != expected:
+            raise UnreadableAnswer(place.at(kinds.index(kind) + 1), f"The row isn't a {expected}")
     more = status == "MoreDataAvailable"
     request_id = body.findtext("p:RequestID", "", _NAMES)
     if more and not rows:
@@ -251,28 +265,61 @@ def read_page(answer: bytes, question: Retrieve, place: Place) -> Page:
 def _columns(
     body: etree._Element, rows: list[etree._Element], names: Sequence[str], place: Place
 ) -> dict[str, list[str | None]]:
-    """Each property in one sweep over the page; row by row only where a row lacks it."""
-    columns = {}
-    for name in names:
-        elements, having = _paths(name)
-        found = elements(body)
-        if len(found) == len(rows) == having(body):
-            columns[name] = [element.text for element in found]
-        elif len(found) > having(body):
-            raise UnreadableAnswer(place, f"A row has {name} more than once")
-        else:
-            path = "/".join(f"p:{step}" for step in name.split("."))
-            columns[name] = [row.findtext(path, None, _NAMES) or None for row in rows]
+    """Each property's texts; in one sweep where all rows are built alike, as they usually are."""
+    steps = [[f"{{{PARTNER}}}{step}" for step in name.split(".")] for name in names]
+    leaves = list(body.iter(*(path[-1] for path in steps)))
+    order = _built_alike(leaves, rows, {path[-1]: len(path) for path in steps})
+    if order is None:
+        return _row_by_row(rows, names, steps, place)
+    texts = [leaf.text for leaf in leaves]
+    return {
+        name: texts[order.index(path[-1]) :: len(order)]
+        for name, path in zip(names, steps, strict=True)
+    }
+
+
+def _built_alike(
+    leaves: list[etree._Element], rows: list[etree._Element], depths: Mapping[str, int]
+) -> list[str] | None:
+    """The order of the properties' tags, if every row has each of them once and in that order.
+
+    The tags repeat as often as there are rows, and both the first and the last of each repetition
+    lie in the row of the same number: then so does everything between them.
+    """
+    count = len(depths)
+    if len(leaves) != count * len(rows):
+        return None
+    tags = [leaf.tag for leaf in leaves]
+    order = tags[:count]
+    if len(set(order)) != count or tags != order * len(rows):
+        return None
+    for at in (0, count - 1) if rows else ():
+        row_of: list[Any] = leaves[at::count]
+        for _ in range(depths[order[at]]):
+            row_of = [element.getparent() for element in row_of]
+        if row_of != rows:
+            return None
+    return order
+
+
+def _row_by_row(
+    rows: list[etree._Element],
+    names: Sequence[str],
+    steps: Sequence[Sequence[str]],
+    place: Place,
+) -> dict[str, list[str | None]]:
+    columns: dict[str, list[str | None]] = {name: [] for name in names}
+    for number, row in enumerate(rows, 1):
+        children = {child.tag: child for child in row}
+        repeated = len(children) != len(row)
+        for name, path in zip(names, steps, strict=True):
+            if repeated and len(row.findall(path[0])) > 1:
+                raise UnreadableAnswer(place.at(number), f"The row has {name} more than once")
+            found = children.get(path[0])
+            for step in path[1:]:
+                found = None if found is None else found.find(step)
+            columns[name].append(None if found is None else found.text)
     return columns
-
-
-@lru_cache(maxsize=64)
-def _paths(name: str) -> tuple[Callable[[etree._Element], Any], Callable[[etree._Element], Any]]:
-    path = "/".join(f"p:{step}" for step in name.split("."))
-    return (
-        etree.XPath(f"p:Results/{path}", namespaces=_NAMES),
-        etree.XPath(f"count(p:Results[{path}])", namespaces=_NAMES),
-    )
 
 
 def _extension(
@@ -293,6 +340,11 @@ def _extension(
     return columns
 
 
+def tells_of_timeout(text: str) -> bool:
+    """Whether a message is about a time-out."""
+    return bool(_TIMEOUT.search(text))
+
+
 def refusal(status: str | None, place: Place) -> MarketingCloudError:
     """What an ``OverallStatus`` other than OK means (facts/marketing-cloud.md §4.5)."""
     if status is None:
@@ -302,13 +354,13 @@ def refusal(status: str | None, place: Place) -> MarketingCloudError:
         return PermissionMissing(place, status)
     if "continuerequest" in text:
         return ContinuationLost(place, status)
-    if _TIMEOUT.search(status):
+    if tells_of_timeout(status):
         return TimedOut(place, status)
     return RequestRefused(place, status)
 
 
-def statuses_of(answer: bytes, message_name: str, place: Place) -> list[tuple[str, str]]:
-    """(StatusCode, StatusMessage) of each result of a Create, Update or Perform.
+def outcomes(answer: bytes, message_name: str, place: Place) -> list[tuple[str, str]]:
+    """(StatusCode, StatusMessage) of each part of a Create or a Perform.
 
     Raises as `read_page` does when the whole request was refused without a word on its parts.
     """
@@ -316,24 +368,14 @@ def statuses_of(answer: bytes, message_name: str, place: Place) -> list[tuple[st
     body = root.find(f"s:Body/p:{message_name}", _NAMES)
     if body is None:
         raise UnreadableAnswer(place, f"The answer has no {message_name}")
-    found = [
-        (code.text or "", _sibling(code, "StatusMessage"))
-        for code in _results(body)
-        if code is not None
-    ]
+    parts = body.findall("p:Results/p:Result", _NAMES) or body.findall("p:Results", _NAMES)
     status = body.findtext("p:OverallStatus", None, _NAMES)
-    if status != "OK" and not found:
+    if not parts:
         raise refusal(status, place)
-    return found
-
-
-def _results(body: etree._Element) -> Iterable[etree._Element | None]:
-    for path in ("p:Results/p:Result/p:StatusCode", "p:Results/p:StatusCode"):
-        if found := body.findall(path, _NAMES):
-            return found
-    return []
-
-
-def _sibling(element: etree._Element, name: str) -> str:
-    parent = element.getparent()
-    return "" if parent is None else parent.findtext(f"p:{name}", "", _NAMES)
+    return [
+        (
+            part.findtext("p:StatusCode", "", _NAMES),
+            part.findtext("p:StatusMessage", "", _NAMES),
+        )
+        for part in parts
+    ]

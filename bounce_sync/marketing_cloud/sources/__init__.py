@@ -7,12 +7,16 @@ the same rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol, get_args
 
 import pandas as pd
 
 from bounce_sync.marketing_cloud.connection import Account
+from bounce_sync.marketing_cloud.retrying import Patience
+from bounce_sync.marketing_cloud.sources.data_views import DataViewsSource
+from bounce_sync.marketing_cloud.sources.files import FilesSource
+from bounce_sync.marketing_cloud.sources.soap import HeldMode, SoapSource
 from bounce_sync.rules.server_time import Window
 
 Kind = Literal["soap", "data_views", "files"]
@@ -46,12 +50,29 @@ class Source(Protocol):
 
 
 def open_source(
-    kind: Kind, account: Account, say: Callable[[str], None] | None = None, **settings: Any
+    kind: Kind,
+    account: Account,
+    say: Say | None = None,
+    *,
+    held: HeldMode = "all",
+    files: str | None = None,
+    files_format: Mapping[str, Any] | None = None,
+    patience: Patience | None = None,
 ) -> Source:
-    """The source of this kind. `say` gets a line of progress on long work; `settings` are the
-    source's own. Raises `ValueError` for a kind that isn't there."""
-    if kind == "soap":
-        from bounce_sync.marketing_cloud.sources.soap import SoapSource
+    """The source of this kind.
 
-        return SoapSource(account, say=say, **settings)
-    raise ValueError(f"{kind!r} is no source; there are soap, data_views and files.")
+    `say` gets a line of progress on long work. `held` is SFMC_HELD, for the source ``soap``; `files`
+    and `files_format` are SFMC_FILES and SFMC_FILES_FORMAT, for the source ``files``. Raises
+    `ValueError` for a kind or a format that isn't one.
+    """
+
+    def soap() -> SoapSource:
+        return SoapSource(account, say=say, held_mode=held, patience=patience)
+
+    if kind == "soap":
+        return soap()
+    if kind == "data_views":
+        return DataViewsSource(account, say=say, patience=patience)
+    if kind == "files" and files:
+        return FilesSource(account, files, files_format, say=say, soap=soap)
+    raise ValueError(f"{kind!r} is no source, or lacks its folder; there are {get_args(Kind)}.")
