@@ -14,7 +14,8 @@ from bounce_sync.commands.runner import Runner, running
 from bounce_sync.sandbox import csv_folder
 from bounce_sync.sandbox.server import Address, serve
 from bounce_sync.sandbox.store import Store
-from bounce_sync_tests.tenant import Tenant
+from bounce_sync.tables import RawBounces, empty
+from bounce_sync_tests.tenant import Tenant, day_before
 
 FLAG, DATE = "Hard_Bounce__c", "Hard_Bounce_Date__c"
 
@@ -76,6 +77,11 @@ class Installation:
         """Field changes that the CRM's audit knows."""
         with self.store() as store:
             return int(store.execute("SELECT count(*) FROM crm_write").fetchone()[0])
+
+    def has_fetched_nothing_before(self, day: str) -> None:
+        """Stores the evidence days before `day` as empty, to save a test their fetching."""
+        for days in range(1, 15):
+            self.runner.lake.write("raw_bounces", day_before(day, days), empty(RawBounces))
 
 
 @contextlib.contextmanager

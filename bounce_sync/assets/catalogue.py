@@ -135,9 +135,18 @@ def counts_table(title: str, counts: Mapping[str, int]) -> dg.MetadataValue:
     return dg.MetadataValue.md(f"| {title} | count |\n|---|--:|\n{rows or '| none | 0 |'}")
 
 
-def by(frame: pd.DataFrame, column: str, most: int = 10) -> dict[str, int]:
-    """The commonest values of a column with their counts."""
-    counts = frame[column].value_counts().head(most)
+def by(
+    frame: pd.DataFrame, column: str, allowed: Sequence[str] = (), most: int = 10
+) -> dict[str, int]:
+    """The commonest values of a column with their counts.
+
+    Where the table's model lists the `allowed` values, any other is counted without being shown:
+    a broken column could hold anything, an address too.
+    """
+    values = frame[column]
+    if allowed:
+        values = values.where(values.isin(allowed), "(not allowed)")
+    counts = values.value_counts().head(most)
     return {str(value): int(count) for value, count in counts.items()}
 
 

@@ -9,7 +9,7 @@ from bounce_sync.assets import catalogue
 from bounce_sync.assets.partitions import DAILY, OFFSET
 from bounce_sync.assets.resources import Installation, MarketingCloud
 from bounce_sync.rules import identity, server_time
-from bounce_sync.tables import HARD_BOUNCE, UNKNOWN_STATUS
+from bounce_sync.tables import BOUNCE_CATEGORIES, HARD_BOUNCE, STATUSES, UNKNOWN_STATUS
 
 BOUNCE_VIEW = dg.AssetKey(["sfmc", "_Bounce"])
 SUBSCRIBERS_VIEW = dg.AssetKey(["sfmc", "_Subscribers"])
@@ -75,7 +75,7 @@ def raw_bounces(
             "subscribers": int(bounces["subscriber_key"].nunique()),
             "window (UTC)": str(window),
             "by category": catalogue.counts_table(
-                "category", catalogue.by(bounces, "bounce_category")
+                "category", catalogue.by(bounces, "bounce_category", BOUNCE_CATEGORIES)
             ),
             "by business unit": catalogue.counts_table(
                 "business unit", catalogue.by(bounces, "business_unit")
@@ -139,7 +139,9 @@ def released_subscribers(
         metadata={
             "keys asked": len(released),
             "known to SFMC": int((released["status"] != UNKNOWN_STATUS).sum()),
-            "by status": catalogue.counts_table("status", catalogue.by(released, "status")),
+            "by status": catalogue.counts_table(
+                "status", catalogue.by(released, "status", (*STATUSES, UNKNOWN_STATUS))
+            ),
             "sfmc calls": marketing_cloud.calls,
         },
     )

@@ -9,7 +9,7 @@ from bounce_sync.assets.resources import Installation, PolicyResource
 from bounce_sync.ledger import Ledger
 from bounce_sync.rules import confirmation, server_time
 from bounce_sync.storage import Lake
-from bounce_sync.tables import ConfirmedBounceStaging, RawBounces, empty
+from bounce_sync.tables import BOUNCE_CATEGORIES, ConfirmedBounceStaging, RawBounces, empty
 
 
 def _evidence(lake: Lake, days: list[str], own: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -77,7 +77,7 @@ def confirmed_bounce_staging(
             "missing days": len(missing),
             "funnel": catalogue.counts_table(f"{days[0]} to {day}", confirmation.in_words(funnel)),
             "by category": catalogue.counts_table(
-                "category", catalogue.by(staging, "bounce_category")
+                "category", catalogue.by(staging, "bounce_category", BOUNCE_CATEGORIES)
             ),
             "by mail domain": catalogue.counts_table("domain", catalogue.by(staging, "domain")),
         },

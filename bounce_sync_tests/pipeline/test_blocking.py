@@ -24,6 +24,8 @@ def held(tmp_path: Path) -> Iterator[Installation]:
     for day in (EARLIER, DAY, DAY):
         tenant.bounce(tenant.subscriber(tenant.contact(), "Held"), day)
     with installed(tenant, tmp_path) as installation:
+        installation.has_fetched_nothing_before(DAY)
+        assert installation.runner.materialise(EARLIER, ["raw_bounces"]).success
         yield installation
 
 

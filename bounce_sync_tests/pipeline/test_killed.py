@@ -36,6 +36,7 @@ def test_the_next_run_goes_on_at_once_and_ends_right(tmp_path: Path) -> None:
     faults = tmp_path / "faults.json"
     faults.write_text(json.dumps(slow))
     with installed(tenant, tmp_path, faults=faults) as installation:
+        installation.has_fetched_nothing_before(DAY)
         process = subprocess.Popen(
             [sys.executable, "-m", "bounce_sync.cli", "run", "--partition", DAY],
             start_new_session=True,

@@ -45,6 +45,7 @@ def test_a_whole_run_leaves_no_trace_of_a_person(
     tenant: Tenant, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with installed(tenant, tmp_path) as installation:
+        installation.has_fetched_nothing_before(DAY)
         outcome = installation.run(DAY)
         assert outcome.success, outcome.error
         assert outcome.line()["written"] == 3
@@ -65,6 +66,7 @@ def test_neither_does_a_run_that_fails_its_checks(
 
     monkeypatch.setattr(confirmation, "confirm", spoilt)
     with installed(tenant, tmp_path) as installation:
+        installation.has_fetched_nothing_before(DAY)
         outcome = installation.run(DAY)
         assert outcome.report is not None
         assert outcome.report.blocked_by == "schema"
