@@ -1,15 +1,16 @@
 """What SFMC's extract activities would put on the SFTP server: a tenant as CSV files.
 
 Three of them (facts/marketing-cloud.md §8), in one shape: UTF-8, comma, every field text-qualified,
-a header line, CRLF. Dates are server time, as SFMC prints them in files: ``1/15/2026 3:04:05 PM``,
-cut to the second. An empty value is an empty field.
+a header line, CRLF. Times are server time, printed as extracts do, cut to the second:
+``1/15/2026 3:04:05 PM``. An empty value is an empty field.
 
 - ``Bounces-YYYY-MM-DD.csv`` for each day, also one without bounces: the tracking extract, with the
   address that bounced, the whole reason and the columns of HELP/mktg.mc_as_bounces.htm.
 - ``Subscribers-YYYY-MM-DD.csv``, bearing the last day: all subscribers as they are now.
 - ``Hard_Bounce_Staging-YYYY-MM-DD.csv``, bearing the last day: the staging data extension, which a
-  query has joined and cut already; one row per Held subscriber with a bounce on one of the days.
-"""
+- ``Hard_Bounce_Staging-YYYY-MM-DD.csv``, bearing the last day: the staging data extension, which a
+  query has joined already; one row per Held subscriber that bounced on one of the days, with its
+  newest bounce. ``BounceDate`` is text there, ``2026-01-15 15:04:05.123``.
 
 from __future__ import annotations
 
@@ -32,8 +33,10 @@ SUBSCRIBERS = (
 )  # fmt: skip
 STAGING = (
     "SubscriberKey", "EmailAddress", "BounceCategory", "SMTPCode", "BounceReason", "BounceDate",
+    "Domain", "EvidenceCount", "BusinessUnit",
 )  # fmt: skip
-_STAGED_REASON = 500
+_LONGEST_TEXT = 4_000
+"""What a Text column of a data extension holds at most."""
 
 
 def export(store: Store, folder: Path, first_day: date, until_day: date) -> list[Path]:
@@ -90,11 +93,14 @@ def _subscribers(store: Store) -> Iterator[tuple[Any, ...]]:
 
 def _staging(store: Store, first_day: date, until_day: date) -> Iterator[tuple[Any, ...]]:
     """As the query of facts/marketing-cloud.md §7 fills it, for bounces of every category."""
-    rows = store.execute(
+    return store.execute(
         """
-        SELECT subscriber_key, email_address, bounce_category, smtp_code, reason, event_date FROM (
+        SELECT subscriber_key, email_address, bounce_category, smtp_code, reason, event_date,
+            domain, evidence, account_id
+        FROM (
             SELECT b.subscriber_key, s.email_address, b.bounce_category, b.smtp_code,
-                substr(b.smtp_bounce_reason, 1, ?) AS reason, b.event_date,
+                substr(b.smtp_bounce_reason, 1, ?) AS reason, b.event_date, b.domain, b.account_id,
+                count(*) OVER (PARTITION BY b.subscriber_key) AS evidence,
                 row_number() OVER (
                     PARTITION BY b.subscriber_key ORDER BY b.event_date DESC, b.job_id DESC
                 ) AS place
@@ -102,10 +108,8 @@ def _staging(store: Store, first_day: date, until_day: date) -> Iterator[tuple[A
             WHERE s.status = 'Held' AND b.event_date >= ? AND b.event_date < ?
         ) WHERE place = 1 ORDER BY subscriber_key
         """,
-        (_STAGED_REASON, *_bounds(first_day, until_day)),
+        (_LONGEST_TEXT, *_bounds(first_day, until_day)),
     )
-    for *what, at in rows:
-        yield *what, _printed(at)
 
 
 def _bounds(first_day: date, until_day: date) -> tuple[str, str]:

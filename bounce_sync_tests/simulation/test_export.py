@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -97,20 +98,24 @@ def test_staging_has_each_held_subscriber_once_with_its_newest_bounce(
     rows = {
         row["SubscriberKey"]: row for row in _rows(folder / "Hard_Bounce_Staging-2026-11-21.csv")
     }
-    newest: dict[str, tuple[str, str | None]] = {}
-    for key, at, reason in tenant.execute(
-        "SELECT b.subscriber_key, event_date, smtp_bounce_reason FROM bounce b"
+    newest: dict[str, tuple[str, str | None, int]] = {}
+    counts: Counter[str] = Counter()
+    for key, at, reason, unit in tenant.execute(
+        "SELECT b.subscriber_key, event_date, smtp_bounce_reason, account_id FROM bounce b"
         " JOIN subscriber s USING (subscriber_id)"
         " WHERE s.status = 'Held' AND event_date >= ? ORDER BY event_date",
         (FIRST_DAY.isoformat(),),
     ):
-        newest[key] = (at, reason)
+        newest[key] = (at, reason, unit)
+        counts[key] += 1
     assert rows.keys() == newest.keys()
     assert len(rows) > 10
-    for key, (at, reason) in newest.items():
-        printed = datetime.strptime(rows[key]["BounceDate"], PRINTED)  # noqa: DTZ007 - server time
-        assert printed == _cut(at)
-        assert rows[key]["BounceReason"] == (reason or "")[:500]
+    for key, (at, reason, unit) in newest.items():
+        assert rows[key]["BounceDate"] == at
+        assert rows[key]["BounceReason"] == (reason or "")[:4_000]
+        assert rows[key]["BusinessUnit"] == str(unit)
+        assert rows[key]["EvidenceCount"] == str(counts[key])
+    assert max(counts.values()) > 1
 
 
 def test_a_day_without_bounces_has_a_file_with_a_header_alone(tmp_path: Path) -> None:
