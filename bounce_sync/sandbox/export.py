@@ -8,9 +8,9 @@ a header line, CRLF. Times are server time, printed as extracts do, cut to the s
   address that bounced, the whole reason and the columns of HELP/mktg.mc_as_bounces.htm.
 - ``Subscribers-YYYY-MM-DD.csv``, bearing the last day: all subscribers as they are now.
 - ``Hard_Bounce_Staging-YYYY-MM-DD.csv``, bearing the last day: the staging data extension, which a
-- ``Hard_Bounce_Staging-YYYY-MM-DD.csv``, bearing the last day: the staging data extension, which a
   query has joined already; one row per Held subscriber that bounced on one of the days, with its
   newest bounce. ``BounceDate`` is text there, ``2026-01-15 15:04:05.123``.
+"""
 
 from __future__ import annotations
 
