@@ -151,7 +151,7 @@ def _call(request: Request, body: bytes) -> Call:
     query = request.scope["query_string"].decode("latin-1")
     return Call(
         request.method,
-        request.url.path.rstrip("/") or "/",
+        request.scope["raw_path"].decode("latin-1").rstrip("/") or "/",
         dict(parse_qsl(query, keep_blank_values=True)),
         headers,
         body,
@@ -161,7 +161,7 @@ def _call(request: Request, body: bytes) -> Call:
 
 def _check_size(request: Request) -> None:
     """URIs beyond 16,384 bytes are refused, and URI and headers together (facts §4)."""
-    uri = len(request.scope.get("raw_path") or b"") + 1 + len(request.scope["query_string"])
+    uri = len(request.scope["raw_path"]) + 1 + len(request.scope["query_string"])
     if uri > LONGEST_URI:
         raise ServiceError(414, "URI_TOO_LONG", "The URI exceeds the 16,384-byte limit")
     if uri + sum(len(k) + len(v) + 4 for k, v in request.scope["headers"]) > LONGEST_URI:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from bounce_sync.sandbox.salesforce.errors import ServiceError, bad_json, not_found
 
@@ -30,7 +30,7 @@ def no_fault(_: str) -> None:
 
 @dataclass(frozen=True)
 class Call:
-    """One request. ``path`` has no trailing slash; header names are lower-case.
+    """One request: ``path`` as it was sent but for a trailing slash, header names lower-case.
 
     ``take`` asks for the request's fault of a kind (:func:`bounce_sync.sandbox.faults.take`).
     """
@@ -180,7 +180,7 @@ class Table:
             if match is None:
                 continue
             if route.method == call.method or (call.method, route.method) == ("HEAD", "GET"):
-                return route, match.groupdict()
+                return route, {name: unquote(text) for name, text in match.groupdict().items()}
             allowed.append(route.method)
         if allowed:
             raise ServiceError(

@@ -272,8 +272,6 @@ class _Scope:
 
     def all_fields(self, call: Call) -> list[Column]:
         which = call.argument.text.upper() if isinstance(call.argument, Name) else ""
-        if which not in ("ALL", "STANDARD", "CUSTOM"):
-            raise malformed(f"unexpected token: '{which}'", self.compiler.text, call.at)
         if which != "STANDARD" and (self.statement.limit is None or self.statement.limit > 200):
             raise malformed("The SOQL FIELDS function must have a LIMIT of at most 200")
         return [

@@ -90,9 +90,7 @@ class Filter:
         column, target = self._find(condition.field)
         operator, literal = condition.operator, condition.value
         if literal.kind == "null":
-            if operator not in ("=", "!="):
-                raise self._operator(target, condition.field.at)
-            return f"{column} IS {'NOT ' if operator == '!=' else ''}NULL"
+            return self._empty(column, target, condition)
         if operator == "LIKE":
             return self._like(column, target, condition)
         if target.type in ("date", "datetime"):
@@ -100,12 +98,20 @@ class Filter:
         if operator in _ORDERED and target.type in ("boolean", *values.IDS):
             raise self._operator(target, condition.field.at)
         value = self._value(target, literal)
+        if value is None:
+            return self._empty(column, target, condition)
         if target.type == "boolean":  # written out, so that an index on the flagged rows is used
             return f"{column} {operator} {value}"
         self.parameters.append(value)
         if operator == "!=":
             return f"{column} IS NOT ?"
         return f"{column} {operator} ?"
+
+    def _empty(self, column: str, target: Field, condition: Comparison) -> str:
+        """A comparison with null, or with an empty text, which is the same."""
+        if condition.operator not in ("=", "!="):
+            raise self._operator(target, condition.field.at)
+        return f"{column} IS {'NOT ' if condition.operator == '!=' else ''}NULL"
 
     def _operator(self, target: Field, at: int) -> SoqlError:
         kind = _KINDS.get(target.type, target.type)
@@ -211,15 +217,17 @@ class Filter:
         ranges: list[str] = []
         for literal in condition.within:
             if literal.kind == "null":
-                ranges.append(f"{column} IS NULL")
+                value: Any = None
             elif target.type in ("date", "datetime"):
-                span = self._range(target, literal)
-                if isinstance(span, str):
-                    found.append(span)
-                else:
+                value = self._range(target, literal)
+                if not isinstance(value, str):
                     raise self._refuse(literal.at, "relative dates can't stand in a list")
             else:
-                found.append(self._value(target, literal))
+                value = self._value(target, literal)
+            if value is None:
+                ranges.append(f"{column} IS NULL")
+            else:
+                found.append(value)
         if found:
             ranges.append(f"{column} IN ({', '.join('?' * len(found))})")
             self.parameters += found

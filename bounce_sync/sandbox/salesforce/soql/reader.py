@@ -49,8 +49,10 @@ COUNTED_DATES = frozenset(
 ) | {f"N_{unit}_AGO" for unit in ("DAYS", "WEEKS", "MONTHS", "QUARTERS", "YEARS")}
 
 _OPERATORS = {"=", "!=", "<>", "<", "<=", ">", ">="}
+_FIELD_GROUPS = {"ALL", "STANDARD", "CUSTOM"}
 _SETS = {"IN", "INCLUDES", "EXCLUDES"}
 _AFTER_ENTITY = {
+    "AS",
     "USING",
     "WHERE",
     "WITH",
@@ -168,7 +170,6 @@ class _Reader:
         return Statement(fields, entity, alias, where, group_by, having, order_by, limit, offset)
 
     def entity_alias(self) -> str | None:
-        self.accept("AS")
         if self.next.kind == "name" and self.next.word not in _AFTER_ENTITY:
             return self.name(dotted=False).text
         return None
@@ -209,6 +210,8 @@ class _Reader:
         name = self.name()
         if not self.accept("("):
             return Name(name.text, name.at, self.alias() if alias else None)
+        if name.text.upper() == "FIELDS" and self.next.word not in _FIELD_GROUPS:
+            raise self.unexpected()
         argument = None if self.sees(")") else self.path_or_call()
         self.expect(")")
         return Call(name.text.upper(), argument, self.alias() if alias else None, name.at)
