@@ -6,6 +6,7 @@ and never by a redirect.
 """
 
 import json
+from importlib import resources
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -48,8 +49,15 @@ def _answer(store: Store, base: str, request: Request, body: bytes) -> Response:
         case "POST", "/service.asmx":
             said = service.answer(store, request.scope, body, f"{base}/Service.asmx")
             return Response(said.body, said.status, media_type=said.content_type)
+        case "GET", "/etframework.wsdl":
+            return Response(_wsdl(f"{base}/Service.asmx"), media_type="text/xml")
         case _:
             return _json(_rest(store, request, path, body))
+
+
+def _wsdl(address: str) -> str:
+    text = resources.files(service.__package__).joinpath("etframework.xml").read_text("utf-8")
+    return text.replace("ADDRESS", address)
 
 
 def _json(said: Said) -> Response:

@@ -56,7 +56,7 @@ def compile_value(node: exp.Expression, scope: Scope) -> Value:
     for known, compiled in _NODES.items():
         if isinstance(node, known):
             return compiled(node, scope)
-    name = node.name if isinstance(node, exp.Anonymous) else type(node).__name__.upper()
+    name = node.sql("tsql").partition("(")[0]
     raise QueryError(f"'{name}' is not a recognized built-in function name.")
 
 
@@ -443,8 +443,6 @@ _ANONYMOUS: dict[str, tuple[str, Kind, tuple[str, ...]]] = {
     "ISNUMERIC": ("ts_isnumeric", INT, ("any",)),
     "ISDATE": ("ts_isdate", INT, ("any",)),
     "NCHAR": ("char", TEXT, ("number",)),
-    "REPLICATE": ("ts_replicate", TEXT, ("text", "number")),
-    "SPACE": ("ts_replicate", TEXT, ("number",)),
 }
 
 
@@ -457,8 +455,6 @@ def _anonymous(node: exp.Expression, scope: Scope) -> Value:
     function, kind, wanted = _ANONYMOUS[name]
     found = (compile_value(each, scope) for each in node.expressions)
     said = [_AS[how](value) for how, value in zip(wanted, found, strict=True)]
-    if name == "SPACE":
-        said.insert(0, "' '")
     return Value(f"{function}({', '.join(said)})", kind)
 
 
@@ -508,6 +504,10 @@ _NODES: dict[type[exp.Expression], Callable[[exp.Expression, Scope], Value]] = {
     exp.Lower: _call("lower", TEXT, "text:this"),
     exp.Trim: _trim,
     exp.Concat: _concat,
+    exp.Repeat: _call("ts_replicate", TEXT, "text:this", "number:times"),
+    exp.Space: lambda node, scope: Value(
+        f"ts_replicate(' ', {as_number(compile_value(node.this, scope))})", TEXT
+    ),
     exp.Reverse: _call("ts_reverse", TEXT, "text:this"),
     exp.Ascii: _call("unicode", INT, "text:this"),
     exp.Unicode: _call("unicode", INT, "text:this"),

@@ -9,6 +9,9 @@ from starlette.types import Scope
 from bounce_sync.sandbox.marketing_cloud import gaps
 from bounce_sync.sandbox.marketing_cloud.access import Unauthorised, caller_of
 from bounce_sync.sandbox.marketing_cloud.calls import Call
+from bounce_sync.sandbox.marketing_cloud.soap.actions import perform
+from bounce_sync.sandbox.marketing_cloud.soap.changes import create, delete, update
+from bounce_sync.sandbox.marketing_cloud.soap.describe import describe
 from bounce_sync.sandbox.marketing_cloud.soap.errors import Refused, Unreadable
 from bounce_sync.sandbox.marketing_cloud.soap.reading import (
     MalformedRequest,
@@ -31,6 +34,11 @@ Operation = Callable[[Call, etree._Element], bytes]
 # By the message's element: what does it, and the element and action of a refusal.
 _OPERATIONS: dict[str, tuple[Operation, str, str]] = {
     "RetrieveRequestMsg": (retrieve, "RetrieveResponseMsg", "RetrieveResponse"),
+    "DefinitionRequestMsg": (describe, "DefinitionResponseMsg", "DescribeResponse"),
+    "PerformRequestMsg": (perform, "PerformResponseMsg", "PerformResponse"),
+    "CreateRequest": (create, "CreateResponse", "CreateResponse"),
+    "UpdateRequest": (update, "UpdateResponse", "UpdateResponse"),
+    "DeleteRequest": (delete, "DeleteResponse", "DeleteResponse"),
 }
 
 
@@ -73,12 +81,11 @@ def answer(store: Store, scope: Scope, body: bytes, address: str) -> Answer:
 
 
 def _refused(said: str, name: str, action: str) -> bytes:
-    return message(
-        name,
-        element("OverallStatus", f"Error: {said}"),
-        element("RequestID", new_id()),
-        action=action,
-    )
+    """In the order that the WSDL gives the answer's elements."""
+    parts = [element("OverallStatus", f"Error: {said}"), element("RequestID", new_id())]
+    if name in {"CreateResponse", "UpdateResponse", "DeleteResponse"}:
+        parts.reverse()
+    return message(name, *parts, action=action)
 
 
 def _asked(request: Request) -> str:
