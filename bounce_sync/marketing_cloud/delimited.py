@@ -65,6 +65,8 @@ def unpacked(name: str, content: bytes, place: Place) -> bytes:
                 if len(members) != 1:
                     raise UnreadableFile(place, f"The archive holds {len(members)} files, not one")
                 return archive.read(members[0])
+    except UnreadableFile:
+        raise
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
         raise UnreadableFile(place, f"The archive isn't whole ({type(error).__name__})") from None
     return content
@@ -112,10 +114,8 @@ def chunks(content: bytes, shape: Shape, place: Place, size: int = ROWS_A_CHUNK)
 
 
 def _chunk(names: Sequence[str], rows: list[list[str]], lines: list[int], place: Place) -> Chunk:
-    columns = zip(*rows, strict=True)
-    return Chunk(
-        {name: list(each) for name, each in zip(names, columns, strict=True)}, lines, place
-    )
+    columns = map(list, zip(*rows, strict=True)) if rows else ([] for _ in names)
+    return Chunk(dict(zip(names, columns, strict=True)), lines, place)
 
 
 def _names(names: Sequence[str] | None, place: Place) -> list[str]:

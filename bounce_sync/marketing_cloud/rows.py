@@ -168,7 +168,7 @@ def printed_times(name: str, values: Column, offset: timedelta, place: Place) ->
     found = pc.extract_regex(column, _PRINTED_TIME)
     if found.null_count == len(found):
         return server_times(name, column, offset, place)
-    month, day, year, hour, rest, half = (found.field(n) for n in range(6))
+    month, day, year, hour, rest, half = (pc.struct_field(found, n) for n in range(6))
     noon = pc.if_else(pc.equal(pc.utf8_lower(half), "pm"), 12, 0)
     twelve = pc.if_else(pc.equal(hour, "12"), 0, hour.cast(pa.int64()))
     padded = [

@@ -28,9 +28,9 @@ NOW = datetime(2026, 6, 16, 9, tzinfo=UTC)
 PATIENCE = Patience(read_timeout=5, attempts=2, first_wait=0.001, longest_wait=0.001)
 
 
-def opened(url: str, **changes: str) -> SoapSource:
+def opened(url: str, workers: int = 2, **changes: str) -> SoapSource:
     given = {"client_id": "id", "client_secret": "s3cret", "account_id": "77"} | changes
-    return SoapSource(Account(url, **given), patience=PATIENCE, now=lambda: NOW, workers=2)
+    return SoapSource(Account(url, **given), patience=PATIENCE, now=lambda: NOW, workers=workers)
 
 
 def bounces(script: Script, token: object = None) -> pd.DataFrame:
@@ -162,7 +162,7 @@ def test_a_window_that_times_out_is_halved_down_to_seconds() -> None:
     start = datetime(2026, 6, 15, 12, tzinfo=UTC)
     with (
         scripted(script) as url,
-        closing(opened(url)) as source,
+        closing(opened(url, workers=1)) as source,
         pytest.raises(WindowTimedOut, match="business unit 77"),
     ):
         source.bounces(Window(start, start + timedelta(seconds=8)))

@@ -61,9 +61,9 @@ def open_source(
 ) -> Source:
     """The source of this kind.
 
-    `say` gets a line of progress on long work. `held` is SFMC_HELD, for the source ``soap``; `files`
-    and `files_format` are SFMC_FILES and SFMC_FILES_FORMAT, for the source ``files``. Raises
-    `ValueError` for a kind or a format that isn't one.
+    `say` gets a line of progress on long work. `held` is SFMC_HELD, for the source ``soap``;
+    `files` and `files_format` are SFMC_FILES and SFMC_FILES_FORMAT, for the source ``files``.
+    Raises `ValueError` for a kind or a format that isn't one.
     """
 
     def soap() -> SoapSource:
