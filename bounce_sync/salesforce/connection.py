@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import chain
 from typing import Any, TypeVar
 
 import requests
@@ -213,7 +214,10 @@ class Connection:
         a statement may have 100,000 characters. Raises ``UnreadableAnswer`` where pages don't add
         up to the count that the CRM gave.
         """
-        return soql.run(self, statements, deleted_too=deleted_too)
+        results = soql.run(
+            self, statements, deleted_too=deleted_too, take=lambda _, records: records
+        )
+        return [list(chain.from_iterable(pages)) for pages in results]
 
     def identity(self) -> Identity:
         """Which org this is (asked once)."""

@@ -40,6 +40,7 @@ _COLUMNS = {
         "email": "PersonEmail",
         "is_deleted": "IsDeleted",
         "master_record_id": "MasterRecordId",
+        "converted_contact_id": "PersonContactId",
     },
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -95,10 +96,8 @@ class RecordReader:
             _select(layout, each, f"{layout.objects[each].names['flag']} = true")
             for each in objects
         ]
-        results = self._connection.query_many(statements)
-        return _concat(
-            self._frame(layout, each, records, f"query of flagged {each} records")
-            for each, records in zip(objects, results, strict=True)
+        return self._query(
+            layout, [(each, f"query of flagged {each} records") for each in objects], statements
         )
 
     def _follow(self, layout: Layout, found: _Found, ids: Iterable[str]) -> None:
@@ -203,17 +202,18 @@ class RecordReader:
         for search in self._cheaper_whole(layout, statements):
             name, column = search
             condition = f"{self._name(layout, name, column)} != null"
-            records = self._connection.query_all(_select(layout, name, condition))
-            whole[search] = self._frame(layout, name, records, f"query of {name} by {column}")
+            whole[search] = self._query(
+                layout,
+                [(name, f"query of {name} by {column}")],
+                [_select(layout, name, condition)],
+                deleted_too=True,
+            )
             wanted = {str(value).lower() for value in asked[search]}
             kept.append(whole[search][whole[search][column].str.lower().isin(wanted)])
             del statements[search]
         flat = [(search, each) for search, group in statements.items() for each in group]
-        results = self._connection.query_many([each for _, each in flat], deleted_too=True)
-        kept += [
-            self._frame(layout, name, records, f"query of {name} by {column}")
-            for ((name, column), _), records in zip(flat, results, strict=True)
-        ]
+        named = [(name, f"query of {name} by {column}") for (name, column), _ in flat]
+        kept.append(self._query(layout, named, [each for _, each in flat], deleted_too=True))
         return _concat(kept)
 
     def _cheaper_whole(self, layout: Layout, statements: dict[Search, list[str]]) -> list[Search]:
@@ -234,6 +234,23 @@ class RecordReader:
             for search, count in zip(searches, counts, strict=True)
             if math.ceil(count / soql.PAGE) < math.ceil(len(statements[search]) / MOST_COLLECTIONS)
         ]
+
+    def _query(
+        self,
+        layout: Layout,
+        named: Sequence[tuple[str, str]],
+        statements: Sequence[str],
+        *,
+        deleted_too: bool = False,
+    ) -> pd.DataFrame:
+        """The records of all statements; of each, its object and its name in errors is given."""
+
+        def take(number: int, records: list[dict[str, Any]]) -> pd.DataFrame:
+            name, what = named[number]
+            return self._frame(layout, name, records, what)
+
+        results = soql.run(self._connection, statements, deleted_too=deleted_too, take=take)
+        return _concat(chain.from_iterable(results))
 
     def _name(self, layout: Layout, name: str, column: str) -> str:
         return layout.objects[name].names[column]
@@ -261,9 +278,10 @@ class _Found:
         return [value for frame in self._frames for value in frame[name].dropna()]
 
     def targets(self) -> set[str]:
-        """Ids that deleted and converted records lead to and that weren't read yet."""
-        ids = self.column("master_record_id") + self.column("converted_contact_id")
-        return set(ids) - self.ids
+        """Ids that weren't read yet: of what deleted and converted records lead to, and of the
+        Accounts behind the Contacts of Person Accounts."""
+        leading = ("master_record_id", "converted_contact_id", "person_account_id")
+        return {each for name in leading for each in self.column(name)} - self.ids
 
     def frame(self) -> pd.DataFrame:
         return _concat(self._frames)

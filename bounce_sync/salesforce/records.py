@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 
-from bounce_sync.salesforce.describe import ObjectFields
+from bounce_sync.salesforce.describe import NUMBERS, ObjectFields
 from bounce_sync.salesforce.errors import UnreadableAnswer
-from bounce_sync.tables import CONTACT, CrmRecords, empty, shape
+from bounce_sync.tables import ACCOUNT, CONTACT, CrmRecords, empty, shape
 
 PREFIXES = {"Contact": "003", "Lead": "00Q", "Account": "001"}
 """Of ids, the same in every org (facts/salesforce.md §6)."""
@@ -37,8 +38,14 @@ def to_frame(
     }
     columns["object"] = fields.object
     columns.setdefault("is_converted", False)
+    if fields.object == ACCOUNT:
+        # It shows its Contact's own values and is read as what leads there, not as a second record.
+        columns["is_converted"] = [
+            contact is not None for contact in columns["converted_contact_id"]
+        ]
+        columns["flag"], columns["flag_date"] = False, [None] * len(records)
     columns["flag_date"] = _times(columns["flag_date"], date_is_day, what, columns["record_id"])
-    columns["match_value"] = [_text_of(value) for value in columns["match_value"]]
+    columns["match_value"] = _keys(columns["match_value"], fields.match_type in NUMBERS)
     if fields.object == CONTACT:
         is_person = [
             bool(fields.person_field and record[fields.person_field]) for record in records
@@ -88,8 +95,11 @@ def _odd(value: Any, layout: str) -> bool:
     )
 
 
-def _text_of(value: Any) -> str | None:
-    """A match field's value as a subscriber key would spell it: 4711, not 4711.0."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return None if value is None or value == "" else str(value)
+def _keys(values: Sequence[Any], are_numbers: bool) -> list[str | None]:
+    """A match field's values as a subscriber key would spell them: 4711, not 4711.0."""
+    given = [None if value is None or value == "" else value for value in values]
+    if are_numbers:
+        return [
+            None if value is None else f"{Decimal(str(value)).normalize():f}" for value in given
+        ]
+    return [None if value is None else str(value) for value in given]

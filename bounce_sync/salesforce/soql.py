@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from simple_salesforce.format import format_soql
 
-from bounce_sync.salesforce import composite
+from bounce_sync.salesforce import bulk_query, composite
 from bounce_sync.salesforce.composite import MOST_COLLECTIONS, Part, PartAnswer
 from bounce_sync.salesforce.errors import UnreadableAnswer
 from bounce_sync.salesforce.transport import Answer, with_parameters
@@ -23,6 +24,8 @@ LONGEST_STATEMENT = 95_000
 LONGEST_ADDRESS = 6_000
 """Encoded characters of a statement that still goes into the address (the limit is 16,384)."""
 
+T = TypeVar("T")
+
 _PAGE_HINT = {"Sforce-Query-Options": f"batchSize={PAGE}"}
 
 
@@ -34,18 +37,34 @@ class _Page:
 
 
 def run(
-    connection: Connection, statements: Sequence[str], *, deleted_too: bool = False
-) -> list[list[dict[str, Any]]]:
-    """See `Connection.query_many`."""
+    connection: Connection,
+    statements: Sequence[str],
+    *,
+    deleted_too: bool = False,
+    take: Callable[[int, list[dict[str, Any]]], T],
+) -> list[list[T]]:
+    """What `take` makes of each page, by statement: it gets the statement's number and records.
+
+    A result of many pages is read by a Bulk query job, where that costs fewer calls. Raises
+    ``UnreadableAnswer`` where pages don't add up to the count that the CRM gave.
+    """
     resource = "queryAll" if deleted_too else "query"
     first: list[_Page] = []
     for start in range(0, len(statements), MOST_COLLECTIONS):
         group = statements[start : start + MOST_COLLECTIONS]
         first += _first_pages(connection, resource, group)
-    return [
-        _whole(connection, page, _named(statement))
-        for page, statement in zip(first, statements, strict=True)
-    ]
+    results = []
+    for number, (page, statement) in enumerate(zip(first, statements, strict=True)):
+        name = _named(statement)
+        following = math.ceil(page.total / PAGE) - 1
+        if following > bulk_query.CALLS + math.ceil(page.total / bulk_query.PAGE):
+            found = bulk_query.pages(
+                connection, statement, deleted_too=deleted_too, like=page.records[0], what=name
+            )
+        else:
+            found = _pages(connection, page, name)
+        results.append([take(number, records) for records in found])
+    return results
 
 
 def count_many(
@@ -107,11 +126,15 @@ def _first_pages(connection: Connection, resource: str, statements: Sequence[str
     return composite.send(connection, parts, what=", ".join(dict.fromkeys(names)), read=read)
 
 
-def _whole(connection: Connection, page: _Page, name: str) -> list[dict[str, Any]]:
-    """Follows a first page to the end of its result."""
-    records, total, number = list(page.records), page.total, 1
+def _pages(connection: Connection, page: _Page, name: str) -> Iterator[list[dict[str, Any]]]:
+    """A first page and all that follow it, to the end of the result."""
+    total, came, number = page.total, 0, 1
     seen: set[str] = set()
-    while page.following:
+    while True:
+        came += len(page.records)
+        yield page.records
+        if not page.following:
+            break
         number += 1
         request = f"{name}, page {number}"
         if page.following in seen or not page.records:
@@ -126,10 +149,8 @@ def _whole(connection: Connection, page: _Page, name: str) -> list[dict[str, Any
         )
         if page.total != total:
             raise UnreadableAnswer(request, f"totalSize {page.total}, on page 1 it was {total}.")
-        records += page.records
-    if len(records) != total:
-        raise UnreadableAnswer(name, f"{len(records)} records of {total} came.")
-    return records
+    if came != total:
+        raise UnreadableAnswer(name, f"{came} records of {total} came.")
 
 
 def _page(body: Any, name: str) -> _Page:

@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 
 from bounce_sync import tables
-from bounce_sync.salesforce import soql
+from bounce_sync.salesforce import bulk_query, soql
 from bounce_sync.salesforce.connection import Connection
-from bounce_sync.salesforce.errors import FieldsMissing, UnreadableAnswer
+from bounce_sync.salesforce.errors import FieldsMissing, ServiceUnavailable, UnreadableAnswer
 from bounce_sync.salesforce.reading import RecordReader
+from bounce_sync.salesforce.writing import FlagWriter
 from bounce_sync_tests.salesforce import sandbox_org
+from bounce_sync_tests.salesforce.changes import FACTS, MemoryJournal, changes
 from bounce_sync_tests.salesforce.sandbox_org import SandboxOrg, account, contact, lead
 from bounce_sync_tests.salesforce.scripted_org import Reply, Request
 
@@ -300,3 +302,130 @@ def answer_with(org, flagged: dict[str, Any], retrieved: list[Any] | None = None
         )
 
     org.handler = answer
+
+
+@pytest.fixture
+def persons(sandbox: SandboxOrg) -> SandboxOrg:
+    """An org with Person Accounts: one that is flagged, one that isn't, and one merged away."""
+    sandbox.store.set_setting("person_accounts", "true")
+    sandbox.insert(
+        "Account",
+        {"Id": account(1), "IsPersonAccount": 1, "PersonContactId": contact(1)},
+        {"Id": account(2), "IsPersonAccount": 1, "PersonContactId": contact(2)},
+        {"Id": account(3), "IsDeleted": 1, "MasterRecordId": account(2)},
+        {"Id": account(4)},
+    )
+    sandbox.contacts(
+        {"Id": contact(1), "AccountId": account(1), "IsPersonAccount": 1, "Hard_Bounce__c": 1},
+        {"Id": contact(2), "AccountId": account(2), "IsPersonAccount": 1, "Email": "p@x.example"},
+        {"Id": contact(4), "AccountId": account(4)},
+    )
+    return sandbox
+
+
+def test_person_accounts_are_known_where_they_arent_written(persons):
+    with persons.connected() as crm:
+        found = read(crm, [contact(2), contact(4)])
+    assert {key: row["person_account_id"] for key, row in found.items()} == {
+        contact(1): account(1),
+        contact(2): account(2),
+        contact(4): None,
+    }
+
+
+def test_an_account_leads_to_the_contact_behind_it(persons):
+    with persons.connected(person_accounts=True) as crm:
+        found = read(crm, [account(3)])
+    assert set(found) == {contact(1), account(1), account(2), account(3), contact(2)}
+    assert found[account(1)]["converted_contact_id"] == contact(1)
+    assert not found[account(1)]["flag"]
+    assert found[account(3)]["master_record_id"] == account(2)
+
+
+def test_person_accounts_are_written_through_the_account(persons):
+    plan = changes({"record_id": contact(2), "person_account_id": account(2)})
+    for bulk_from in (2000, 1):
+        persons.store.execute('UPDATE "Contact" SET "Hard_Bounce__c" = 0')
+        settings = {"person_accounts": True, "bulk_from": bulk_from}
+        with Connection(persons.org(**settings)) as crm:
+            updates = FlagWriter(crm, MemoryJournal()).write(plan, FACTS)
+        assert list(updates["outcome"]) == ["written"]
+        assert list(updates["record_id"]) == [contact(2)]
+        assert persons.rows("Contact")[contact(2)]["Hard_Bounce__c"] == 1
+
+
+def test_the_contact_of_a_person_account_refuses(persons):
+    plan = changes({"record_id": contact(2), "person_account_id": account(2)})
+    with persons.connected() as crm:
+        updates = FlagWriter(crm, MemoryJournal()).write(plan, FACTS)
+    assert list(updates["error_code"]) == ["INVALID_PERSON_ACCOUNT_OPERATION"]
+
+
+def test_an_org_without_person_accounts_says_so(sandbox):
+    with (
+        sandbox.connected(person_accounts=True) as crm,
+        pytest.raises(FieldsMissing, match=r"Account\.PersonEmail is missing or hidden"),
+    ):
+        RecordReader(crm).read([])
+
+
+def test_a_large_result_is_read_by_a_query_job_and_is_the_same(sandbox, monkeypatch):
+    for each in ("Contact", "Lead"):
+        sandbox.store.add_field(each, "Number__c", "double", external_id=True)
+    sandbox.contacts(
+        *(
+            {"Id": contact(n), "Hard_Bounce__c": 1, "Email": f"ü{n}@x.example", "Number__c": n}
+            | ({"Hard_Bounce_Date__c": AT, "AccountId": account(n)} if n % 2 else {})
+            for n in range(4500)
+        )
+    )
+
+    def read_all() -> tuple[pd.DataFrame, int]:
+        with sandbox.connected() as crm:
+            records = RecordReader(crm).read([], match_field="Number__c")
+            return records.sort_values("record_id", ignore_index=True), crm.calls
+
+    by_pages, _ = read_all()
+    monkeypatch.setattr(bulk_query, "CALLS", -1)
+    monkeypatch.setattr(bulk_query, "PAGE", 2500)
+    by_job, _ = read_all()
+    pd.testing.assert_frame_equal(by_pages, by_job)
+    jobs = sandbox.store.execute("SELECT count(*) FROM bulk_job").fetchone()
+    assert jobs[0] > 0
+
+
+def query_job(**said: Any) -> Reply:
+    return Reply({"id": "750000000000001AAA", "state": "JobComplete", **said})
+
+
+def results(count: int, *ids: str, locator: str = "null") -> Reply:
+    body = "\n".join(['"Id"', *(f'"{each}"' for each in ids), ""]).encode()
+    return Reply(body, headers={"Sforce-Locator": locator, "Sforce-NumberOfRecords": str(count)})
+
+
+@pytest.mark.parametrize(
+    ("answers", "error", "complaint"),
+    [
+        ([query_job(state="Failed", errorMessage="too hard")], ServiceUnavailable, "too hard"),
+        (
+            [query_job(numberRecordsProcessed=2), results(1, "a")],
+            UnreadableAnswer,
+            "1 records of 2",
+        ),
+        ([query_job(), *[results(2, "a")] * 3], UnreadableAnswer, "1 records where 2"),
+        ([query_job(), *[Reply(b"")] * 3], UnreadableAnswer, "not a CSV"),
+        ([Reply({"id": "7"})] * 3, UnreadableAnswer, "not a job"),
+    ],
+)
+def test_a_query_job_that_doesnt_add_up_is_refused(org, connection, answers, error, complaint):
+    org.script = list(answers)
+    with pytest.raises(error, match=rf"Bulk query of Contact.*{complaint}"):
+        list(
+            bulk_query.pages(
+                connection,
+                "SELECT Id FROM Contact",
+                deleted_too=False,
+                like={"Id": "a"},
+                what="query of Contact",
+            )
+        )
