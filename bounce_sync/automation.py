@@ -1,10 +1,11 @@
-"""What runs without a person: the daily job and its schedule."""
+"""The jobs, and what runs without a person: the daily one, by its schedule."""
 
 from __future__ import annotations
 
 import dagster as dg
 
 from bounce_sync.assets.partitions import IMPORTED
+from bounce_sync.assets.undo import undo_run
 from bounce_sync.settings import LIVE
 from bounce_sync.tables import TABLES
 
@@ -25,5 +26,5 @@ daily_schedule = dg.build_schedule_from_partitioned_job(
     description="At 03:00 server time the day before: by then 99 % of its events have arrived.",
 )
 
-JOBS = [daily_job]
+JOBS = [daily_job, undo_run]
 SCHEDULES = [daily_schedule]

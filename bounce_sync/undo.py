@@ -136,18 +136,20 @@ def undo(
     domains: Collection[str] = (),
     records: Collection[str] = (),
     dry_run: bool = False,
+    undo_id: str | None = None,
     confirm: Callable[[UndoPlan], bool] = lambda _: True,
     say: Callable[[str], None] = lambda _: None,
 ) -> Undone:
     """Undoes the run `run_id`, or its part of some mail domains or records (ids in any form).
 
     The plan is made and carried out under the writer's lock; `confirm` may look at it and refuse.
+    `undo_id` becomes the undo's own run id; a new one where it isn't given.
     Raises `UnknownRun`, `UndoError` for an id that is none and for a run that wrote to another
     `target` (where given), and the errors of the clients, after everything in flight was settled.
     """
     wanted = _record_ids(records)
     _refuse_other_target(ledger.intents_of(run_id), target)
-    undo_id = str(uuid.uuid4())
+    undo_id = undo_id or str(uuid.uuid4())
     delivery.settle(ledger, connection, facts, undo_id, say)
     with ledger.writer(delivery.WAIT_FOR_WRITER, say, undo_id):
         intents = ledger.intents_of(run_id)

@@ -16,8 +16,10 @@ from pydantic import PrivateAttr
 from bounce_sync.ledger import Ledger
 from bounce_sync.marketing_cloud import sources
 from bounce_sync.marketing_cloud.connection import Account
+from bounce_sync.rules.crm_facts import CrmFacts
 from bounce_sync.rules.policy import SyncPolicy
 from bounce_sync.salesforce.connection import Connection, Org
+from bounce_sync.salesforce.reading import RecordReader
 from bounce_sync.services import Services
 from bounce_sync.settings import Settings
 from bounce_sync.storage import Lake
@@ -80,6 +82,10 @@ class Installation(dg.ConfigurableResource):
     def org(self) -> Org:
         """Where the CRM is; serves the sandbox first if it has to."""
         return self._services.org()
+
+    def facts(self, reader: RecordReader) -> CrmFacts:
+        """What a decision must know of the org."""
+        return self._services.facts(reader)
 
 
 class MarketingCloud(dg.ConfigurableResource):

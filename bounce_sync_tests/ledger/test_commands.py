@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from bounce_sync.commands.explain import explain
 from bounce_sync.commands.undo import undo
+from bounce_sync.definitions import defs
 from bounce_sync_tests.installation import Installation, installed
 from bounce_sync_tests.tenant import Tenant, crm_time, day_before, last_day
 
@@ -49,7 +50,7 @@ class Team:
 def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     folder = tmp_path_factory.mktemp("team")
     team = Team(folder)
-    with installed(team.tenant, folder) as team.installation:
+    with installed(team.tenant, folder, BOUNCE_SYNC_START_DATE=YESTERDAY) as team.installation:
         yield team
 
 
@@ -63,6 +64,21 @@ def called(command, *arguments: str) -> Result:
 def line(result: Result) -> dict:
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout.splitlines()[-1])
+
+
+def as_job(team: Team, run: str, *, dry_run: bool) -> dict:
+    """The Dagster job; its metadata as plain values."""
+    result = defs.resolve_job_def("undo_run").execute_in_process(
+        instance=team.installation.runner.instance,
+        run_config={
+            "ops": {"put_back": {"config": {"run_id": run, "dry_run": dry_run}}},
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+        },
+    )
+    metadata = next(
+        event.step_output_data.metadata for event in result.all_events if event.is_successful_output
+    )
+    return {name: value.value for name, value in metadata.items()}
 
 
 def test_what_was_undone_is_not_done_again(team: Team) -> None:
@@ -93,7 +109,9 @@ def test_what_was_undone_is_not_done_again(team: Team) -> None:
     lifted = line(called(undo, rest["run_id"], "--yes", "--json"))
     assert lifted["written"] == 2
     assert team.flagged() == {team.bob}
-    lifted = line(called(undo, part["run_id"], "--yes", "--json"))
+    lifted_in_the_ui = as_job(team, part["run_id"], dry_run=True)
+    assert (lifted_in_the_ui["planned"], lifted_in_the_ui["written"]) == (1, 0)
+    assert as_job(team, part["run_id"], dry_run=False)["written"] == 1
     assert team.installation.flags() == after
     assert team.run(TODAY)["written"] == 0, "the undo of the undo brought everything back"
 
