@@ -1,5 +1,6 @@
 """An org of a few records and the service over it, on a real socket."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,13 +8,24 @@ from pathlib import Path
 import pytest
 
 from bounce_sync.sandbox.faults import Faults
+from bounce_sync.sandbox.salesforce.setup_objects import prepare
 from bounce_sync.sandbox.store import Store
 from bounce_sync_tests.sandbox_salesforce.org import Host, Org, host
 
 
+@pytest.fixture(scope="session")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty tenant, made once: each test works on a copy."""
+    folder = tmp_path_factory.mktemp("founded") / "tenant"
+    with Store.create(folder) as made:
+        prepare(made)
+    return folder
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.create(tmp_path / "tenant") as made:
+def store(founded: Path, tmp_path: Path) -> Iterator[Store]:
+    shutil.copytree(founded, tmp_path / "tenant")
+    with Store.open(tmp_path / "tenant") as made:
         yield made
 
 
