@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bounce_sync.sandbox.marketing_cloud import access, gaps
+from bounce_sync.sandbox.marketing_cloud.automations import running
 from bounce_sync.sandbox.marketing_cloud.calls import Call
 from bounce_sync.sandbox.marketing_cloud.rest import routes
 from bounce_sync.sandbox.marketing_cloud.rest.requests import (
@@ -31,6 +32,7 @@ def application(store: Store, base_url: str) -> ASGIApp:
     """`base_url` is where clients reach it (`https://127.0.0.1:8443`): tokens name it, with a
     slash at the end, as the address of both APIs."""
     base = base_url.rstrip("/")
+    running.found(store)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bounce_sync.sandbox.marketing_cloud.calls import Call
-from bounce_sync.sandbox.marketing_cloud.rest import queries, rows, rowset
+from bounce_sync.sandbox.marketing_cloud.rest import automations, queries, rows, rowset
 from bounce_sync.sandbox.marketing_cloud.rest.requests import Asked, RestError, Said, not_found
 
 Handler = Callable[[Call, Asked], Said]
@@ -29,6 +29,9 @@ _ROWSET = "/data/v1/customobjectdata"
 _ROWS = "/hub/v1/dataevents/{which}"
 _ASYNC = "/data/v1/async"
 _QUERIES = "/automation/v1/queries"
+_OBJECTS = "/data/v1/customobjects"
+_AUTOMATIONS = "/automation/v1/automations"
+_JOURNEYS = "/interaction/v1"
 _READ, _WRITE = "data_extensions_read", "data_extensions_write"
 _SEE, _CHANGE, _DO = "automations_read", "automations_write", "automations_execute"
 
@@ -50,6 +53,17 @@ ROUTES: tuple[Route, ...] = (
     route("POST", _QUERIES + "/{id}/actions/start", _DO, queries.started),
     route("GET", _QUERIES + "/{id}/actions/isrunning", _SEE, queries.running),
     route("GET", _QUERIES + "/{id}/log", _SEE, queries.log),
+    route("POST", _OBJECTS + "/{id}/cleardata", _WRITE, rows.clear),
+    route("GET", _AUTOMATIONS, _SEE, automations.listed),
+    route("POST", _AUTOMATIONS, _CHANGE, automations.created),
+    route("GET", _AUTOMATIONS + "/instance/{instance}", _SEE, automations.instance),
+    route("GET", _AUTOMATIONS + "/{id}", _SEE, automations.fetched),
+    route("PATCH", _AUTOMATIONS + "/{id}", _CHANGE, automations.changed),
+    route("POST", _AUTOMATIONS + "/{id}/actions/runallonce", _DO, automations.run_once),
+    route("POST", _AUTOMATIONS + "/{id}/actions/start", _DO, automations.start),
+    route("POST", _JOURNEYS + "/events", "journeys_execute", automations.event),
+    route("GET", _JOURNEYS + "/interactions", "journeys_read", automations.interactions),
+    route("GET", _JOURNEYS + "/interactions/{which}", "journeys_read", automations.interaction),
 )
 
 

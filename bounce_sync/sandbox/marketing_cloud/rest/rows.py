@@ -36,6 +36,12 @@ def upsert_row(call: Call, asked: Asked) -> Said:
     return Said({"keys": keys, "values": values})
 
 
+def clear(call: Call, asked: Asked) -> Said:
+    """`POST /data/v1/customobjects/{id}/cleardata`."""
+    saving.clear(call.store, _target(call, asked.place["id"]))
+    return Said({})
+
+
 def insert_async(call: Call, asked: Asked) -> Said:
     """`POST /data/v1/async/dataextensions/{key:…|id}/rows`: a key that is there is an error."""
     return _accepted(call, asked, replacing=False)

@@ -1,0 +1,1 @@
+"""Automations and Journeys: what chains a filled data extension to the CRM."""

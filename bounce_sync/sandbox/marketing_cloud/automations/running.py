@@ -1,0 +1,102 @@
+"""Automations: their steps one after the other, in the background."""
+
+import json
+import sqlite3
+from typing import Any
+
+from bounce_sync.sandbox.marketing_cloud import background, gaps
+from bounce_sync.sandbox.marketing_cloud.automations import journeys
+from bounce_sync.sandbox.marketing_cloud.queries import runs
+from bounce_sync.sandbox.marketing_cloud.soap.writing import new_id
+from bounce_sync.sandbox.store import Store, server_time
+
+ERROR, READY, RUNNING = -1, 2, 3
+STATUSES = {
+    -1: "Error",
+    0: "BuildingError",
+    1: "Building",
+    2: "Ready",
+    3: "Running",
+    4: "PausedSchedule",
+    5: "Stopped",
+    6: "Scheduled",
+    7: "AwaitingTrigger",
+    8: "InactiveTrigger",
+}
+QUERY, JOURNEY = 300, 952
+"""Activities' objectTypeId (facts/marketing-cloud.md 5.5)."""
+
+
+def found(store: Store) -> None:
+    """Makes the automations that deliver to the CRM, and their Journeys, where they are missing."""
+    with store.transaction():
+        journeys.found(store)
+        for key in (journeys.SET, journeys.RELEASE):
+            at = server_time(store.now())
+            activity = {
+                "name": key,
+                "objectTypeId": JOURNEY,
+                "activityObjectId": key,
+                "displayOrder": 1,
+            }
+            steps = [{"name": "Journey", "step": 1, "activities": [activity]}]
+            store.execute(
+                "INSERT OR IGNORE INTO automation (object_id, customer_key, name, mid, steps,"
+                " created_date, modified_date) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (new_id(), key, key, store.account_id, json.dumps(steps), at, at),
+            )
+
+
+def start(store: Store, automation: sqlite3.Row, *, doomed: bool = False) -> str:
+    """Starts a run and doesn't wait for it; returns the instance's id."""
+    instance = new_id()
+    store.execute(
+        "UPDATE automation SET status_id = ?, last_run_instance_id = ?, last_run_time = ?"
+        " WHERE object_id = ?",
+        (RUNNING, instance, server_time(store.now()), automation["object_id"]),
+    )
+    background.start(_carry_out, store, automation, doomed)
+    return instance
+
+
+def _carry_out(store: Store, automation: sqlite3.Row, doomed: bool) -> None:
+    status = ERROR
+    try:
+        if not doomed and _steps(store, automation):
+            status = READY
+    finally:
+        store.execute(
+            "UPDATE automation SET status_id = ? WHERE object_id = ?",
+            (status, automation["object_id"]),
+        )
+
+
+def _steps(store: Store, automation: sqlite3.Row) -> bool:
+    """Whether all activities went well; the first that doesn't ends the run."""
+    for step in json.loads(automation["steps"]):
+        for activity in step.get("activities", []):
+            if not _activity(store, automation["mid"], activity):
+                return False
+    return True
+
+
+def _activity(store: Store, mid: int, activity: dict[str, Any]) -> bool:
+    which = str(activity.get("activityObjectId") or activity.get("name"))
+    kind = activity.get("objectTypeId")
+    if kind == QUERY:
+        return _query(store, mid, which)
+    if kind == JOURNEY:
+        journey = journeys.by_key(store, which)
+        if journey is not None:
+            journeys.evaluate_all(store, journey)
+        return journey is not None
+    gaps.report("automation", f"activities of type {kind}")
+    return True
+
+
+def _query(store: Store, mid: int, which: str) -> bool:
+    row = store.execute(
+        "SELECT * FROM query_definition WHERE mid = ? AND (object_id = ? OR customer_key = ?)",
+        (mid, which.lower(), which),
+    ).fetchone()
+    return row is not None and runs.finish(store, row, new_id())
