@@ -152,7 +152,7 @@ def test_an_aborted_job_writes_nothing(org: Org) -> None:
 def test_a_job_aborted_on_its_way_leaves_the_rest_unprocessed(org: Org) -> None:
     ids = org.contacts(600)
     org.store.set_setting("lock_accounts", "true")
-    org.store.set_setting("write_ms", "100")
+    org.store.set_setting("write_ms", "500")
     job = bulk.create(org)
     bulk.upload(org, job, bulk.csv_of("Id,Hard_Bounce__c", *(f"{key},true" for key in ids)))
     bulk.close(org, job)
@@ -207,7 +207,7 @@ def test_ten_thousand_rows_are_one_batch(org: Org) -> None:
 def test_parallel_batches_collide_on_an_account(org: Org) -> None:
     org.store.set_setting("bulk_batch_records", "200")
     org.store.set_setting("lock_accounts", "true")
-    org.store.set_setting("write_ms", "200")
+    org.store.set_setting("write_ms", "1000")
     ids = org.contacts(400, AccountId=account_id(1))
     job = bulk.run(org, bulk.csv_of("Id,Hard_Bounce__c", *(f"{key},true" for key in ids)))
     failed = bulk.results(org, job, "failedResults")[1:]

@@ -24,7 +24,7 @@ LOCKED = "UNABLE_TO_LOCK_ROW"
 
 def at_once(org: Org, *batches: list[str]) -> list[list[str | None]]:
     """Collections of several clients in flight at the same time."""
-    org.store.set_setting("write_ms", "300")
+    org.store.set_setting("write_ms", "1000")
     with ThreadPoolExecutor(len(batches)) as pool:
         sent = [pool.submit(org.update, [flagged(key) for key in one]) for one in batches]
         return [codes(one.result()) for one in sent]

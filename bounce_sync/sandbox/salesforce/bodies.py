@@ -12,7 +12,6 @@ from bounce_sync.sandbox.salesforce.errors import (
     ServiceError,
     no_such_column_on_sobject,
 )
-from bounce_sync.sandbox.salesforce.ids import canonical
 from bounce_sync.sandbox.salesforce.records import Change, identify
 
 REQUEST_STOPPERS = ("JSON_PARSER_ERROR", "INVALID_TYPE_ON_FIELD_IN_RECORD")
@@ -37,7 +36,7 @@ def change_of(entity: Entity, record: Mapping[str, Any], given_id: object) -> Ch
         if field is None:
             raise no_such_column_on_sobject(name, entity.name)
         try:
-            wanted[field.name] = stored(field, value)
+            wanted[field.name] = values.taken(field.name, field.type, field.length, value)
         except values.BadValue as bad:
             if bad.error.code in REQUEST_STOPPERS:
                 raise ServiceError(400, bad.error.code, bad.error.message) from None
@@ -49,19 +48,4 @@ def change_of(entity: Entity, record: Mapping[str, Any], given_id: object) -> Ch
 
 def stored(field: Field, value: Any) -> Any:
     """A value as the store keeps it; raises BadValue."""
-    if field.type in values.IDS and value:
-        return _reference(field, value)
     return values.taken(field.name, field.type, field.length, value)
-
-
-def _reference(field: Field, value: Any) -> str:
-    found = canonical(value)
-    if found is None:
-        raise values.BadValue(
-            RowError(
-                "MALFORMED_ID",
-                f"{field.label}: id value of incorrect type: {value}",
-                (field.name,),
-            )
-        )
-    return found

@@ -176,7 +176,8 @@ def _runs(service: Service, call: Call, typed: list[tuple[str, dict[str, Any]]])
 
 
 def _id_of(record: dict[str, Any]) -> object:
-    return next((value for name, value in record.items() if name.lower() == "id"), None)
+    """``id`` or ``Id``: clients differ (facts/wire.md 34)."""
+    return record["id"] if "id" in record else record.get("Id")
 
 
 def _once(change: Change | RowError, seen: set[str]) -> Change | RowError:

@@ -35,7 +35,7 @@ ROLLED_BACK = RowError(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Change:
     """What one row wants: ``values`` by canonical field name, as the store keeps them."""
 
@@ -68,10 +68,12 @@ class _Chunk:
     errors: list[RowError | None] = field(default_factory=list)
     found: dict[str, sqlite3.Row] = field(default_factory=dict)
 
-    def good(self) -> Iterator[tuple[int, Change]]:
-        for number, change in enumerate(self.changes):
-            if self.errors[number] is None and isinstance(change, Change):
-                yield number, change
+    def good(self) -> list[tuple[int, Change]]:
+        return [
+            (number, change)
+            for number, change in enumerate(self.changes)
+            if self.errors[number] is None and isinstance(change, Change)
+        ]
 
 
 def identify(entity: Entity, given: object) -> str | RowError:
@@ -152,7 +154,7 @@ def _refuse_by_state(service: Service, chunk: _Chunk) -> None:
     refusals = _refusals(store.connection, [change.record_id for _, change in chunk.good()])
     converted_too = store.setting("edit_converted_leads", "false") == "true"
     persons = entity.name == "Contact" and person_accounts(store)
-    for number, change in list(chunk.good()):
+    for number, change in chunk.good():
         row = chunk.found.get(change.record_id)
         error = None
         if row is None:
@@ -252,7 +254,7 @@ def _write(service: Service, connection: sqlite3.Connection, chunk: _Chunk) -> N
     )
     if broken:  # the platform writes the good rows once more without the bad ones
         connection.execute("ROLLBACK TO rows")
-        for number, change in list(chunk.good()):
+        for number, change in chunk.good():
             chunk.errors[number] = broken.get(change.record_id)
         _apply(connection, chunk, at)
     connection.execute("RELEASE rows")

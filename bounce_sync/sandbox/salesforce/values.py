@@ -7,10 +7,12 @@ NULL. The API answers datetimes as ``…+0000`` and takes them with ``Z`` or any
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from typing import Any
 
 from bounce_sync.sandbox.salesforce.errors import RowError
+from bounce_sync.sandbox.salesforce.ids import canonical
 
 IDS = frozenset({"id", "reference"})
 TEXTS = frozenset(
@@ -18,9 +20,7 @@ TEXTS = frozenset(
 )
 NUMBERS = frozenset({"double", "int", "currency", "percent", "long"})
 
-_MOMENT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)?", re.ASCII
-)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
 _EMAIL = re.compile(r"[^@\s,;:<>()\"\[\]\\]+@[^@\s.,;:<>()\"\[\]\\]+(?:\.[^@\s.,;:<>()\"\[\]\\]+)+")
 
 
@@ -34,20 +34,13 @@ class BadValue(Exception):
 
 def moment(text: str) -> datetime | None:
     """The instant an API datetime names, None of any other text. Without a zone it is UTC."""
-    match = _MOMENT.fullmatch(text)
-    if match is None:
+    if _MOMENT.fullmatch(text) is None:
         return None
-    year, month, day, hour, minute, second = (int(number) for number in match.groups()[:6])
-    fraction, zone = match.groups()[6:]
-    offset: tzinfo = UTC
-    if zone and zone != "Z":
-        minutes = int(zone[1:3]) * 60 + int(zone[-2:])
-        offset = timezone(timedelta(minutes=-minutes if zone[0] == "-" else minutes))
     try:
-        found = datetime(year, month, day, hour, minute, second, tzinfo=offset)
+        found = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found + timedelta(milliseconds=int((fraction or "0").ljust(3, "0")[:3]))
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
 
 
 def stored_moment(instant: datetime) -> str:
@@ -84,80 +77,99 @@ def answered_csv(kind: str, value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _wrong(name: str, kind: str, value: object) -> BadValue:
-    what = {"datetime": "dateTime", "reference": "id"}.get(kind, kind)
-    return BadValue(
-        RowError(
-            "JSON_PARSER_ERROR"
-            if kind in ("datetime", "date")
-            else "INVALID_TYPE_ON_FIELD_IN_RECORD",
-            f"{name}: value not of required type: {value}"
-            if kind not in ("datetime", "date")
-            else f"Cannot deserialize instance of {what} from VALUE_STRING value {value}",
-            (name,),
-        )
-    )
-
-
 def taken(name: str, kind: str, length: int, value: Any) -> Any:
-    """A JSON value as the store keeps it.
+    """A value of a JSON body as the store keeps it; an empty text is no value.
 
     Raises:
         BadValue: it is of the wrong type, too long, or malformed.
     """
     if value is None or value == "":
         if kind == "boolean":
-            raise BadValue(
-                RowError(
-                    "INVALID_TYPE_ON_FIELD_IN_RECORD",
-                    f"{name}: value not of required type: null",
-                    (name,),
-                )
-            )
+            raise _wrong(name, "null")
         return None
-    if kind == "boolean":
-        if isinstance(value, bool):
-            return int(value)
-        if isinstance(value, str) and value.lower() in ("true", "false"):
-            return int(value.lower() == "true")
-        raise _wrong(name, kind, value)
-    if kind == "datetime":
-        instant = moment(value) if isinstance(value, str) else None
-        if instant is None:
-            raise _wrong(name, kind, value)
-        return stored_moment(instant.replace(microsecond=0))
-    if kind == "date":
-        day = stored_day(value) if isinstance(value, str) else None
-        if day is None:
-            raise _wrong(name, kind, value)
-        return day
-    if kind in NUMBERS:
-        return _number(name, kind, value)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise _wrong(name, kind, value)
-    return _text(name, kind, length, str(value))
+    return _TAKERS.get(kind, _text)(name, kind, length, value)
 
 
-def _number(name: str, kind: str, value: Any) -> int | float:
+def _wrong(name: str, value: object) -> BadValue:
+    return BadValue(
+        RowError(
+            "INVALID_TYPE_ON_FIELD_IN_RECORD",
+            f"{name}: value not of required type: {value}",
+            (name,),
+        )
+    )
+
+
+def _unparsable(name: str, kind: str, value: object) -> BadValue:
+    message = f"Cannot deserialize instance of {kind} from VALUE_STRING value {value}"
+    return BadValue(RowError("JSON_PARSER_ERROR", message, (name,)))
+
+
+def _boolean(name: str, kind: str, length: int, value: Any) -> int:
+    del kind, length
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return int(value.lower() == "true")
+    raise _wrong(name, value)
+
+
+def _datetime(name: str, kind: str, length: int, value: Any) -> str:
+    """Whole seconds: the field keeps no more."""
+    del kind, length
+    instant = moment(value) if isinstance(value, str) else None
+    if instant is None:
+        raise _unparsable(name, "datetime", value)
+    if instant.utcoffset():
+        instant = instant.astimezone(UTC)
+    return f"{instant.isoformat()[:19]}.000Z"
+
+
+def _date(name: str, kind: str, length: int, value: Any) -> str:
+    del length
+    day = stored_day(value) if isinstance(value, str) else None
+    if day is None:
+        raise _unparsable(name, kind, value)
+    return day
+
+
+def _number(name: str, kind: str, length: int, value: Any) -> int | float:
+    del length
     try:
         if isinstance(value, bool):
-            raise ValueError(value)
+            raise _wrong(name, value)
         return int(value) if kind in ("int", "long") else float(value)
     except (TypeError, ValueError):
-        raise _wrong(name, kind, value) from None
+        raise _wrong(name, value) from None
 
 
-def _text(name: str, kind: str, length: int, text: str) -> str:
+def _reference(name: str, kind: str, length: int, value: Any) -> str:
+    del kind, length
+    found = canonical(value)
+    if found is None:
+        message = f"{name}: id value of incorrect type: {value}"
+        raise BadValue(RowError("MALFORMED_ID", message, (name,)))
+    return found
+
+
+def _text(name: str, kind: str, length: int, value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise _wrong(name, value)
+    text = str(value)
     if length and len(text) > length:
-        raise BadValue(
-            RowError(
-                "STRING_TOO_LONG",
-                f"{name}: data value too large: {text[:255]} (max length={length})",
-                (name,),
-            )
-        )
+        message = f"{name}: data value too large: {text[:255]} (max length={length})"
+        raise BadValue(RowError("STRING_TOO_LONG", message, (name,)))
     if kind == "email" and not _EMAIL.fullmatch(text):
-        raise BadValue(
-            RowError("INVALID_EMAIL_ADDRESS", f"{name}: invalid email address: {text}", (name,))
-        )
+        message = f"{name}: invalid email address: {text}"
+        raise BadValue(RowError("INVALID_EMAIL_ADDRESS", message, (name,)))
     return text
+
+
+_TAKERS: dict[str, Callable[[str, str, int, Any], Any]] = {
+    "boolean": _boolean,
+    "datetime": _datetime,
+    "date": _date,
+    **dict.fromkeys(NUMBERS, _number),
+    **dict.fromkeys(IDS, _reference),
+}
+"""How a type takes its values; every other type is text."""
