@@ -12,7 +12,9 @@ import click
 from bounce_sync.commands import output
 from bounce_sync.commands.demo import demo
 from bounce_sync.commands.dev import dev
+from bounce_sync.commands.explain import explain
 from bounce_sync.commands.run import run
+from bounce_sync.commands.undo import undo
 from bounce_sync.rules.policy import PolicyError
 from bounce_sync.sandbox.command import sandbox
 from bounce_sync.settings import SettingsError
@@ -27,7 +29,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, dev, run, sandbox):
+for command in (demo, dev, run, explain, undo, sandbox):
     cli.add_command(command)
 
 

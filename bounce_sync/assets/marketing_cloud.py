@@ -5,10 +5,13 @@ from datetime import UTC, datetime
 import dagster as dg
 import pandas as pd
 
-from bounce_sync.assets import catalogue
+from bounce_sync.assets import catalogue, contracts
 from bounce_sync.assets.partitions import DAILY, OFFSET
-from bounce_sync.assets.resources import Installation, MarketingCloud
+from bounce_sync.assets.resources import Crm, Installation, MarketingCloud, PolicyResource
 from bounce_sync.rules import identity, server_time
+from bounce_sync.rules.policy import SyncPolicy
+from bounce_sync.salesforce.reading import RecordReader
+from bounce_sync.settings import HELD_BY_KEY
 from bounce_sync.tables import BOUNCE_CATEGORIES, HARD_BOUNCE, STATUSES, UNKNOWN_STATUS
 
 BOUNCE_VIEW = dg.AssetKey(["sfmc", "_Bounce"])
@@ -85,6 +88,28 @@ def raw_bounces(
     )
 
 
+def _bounced_keys(
+    installation: Installation, marketing_cloud: MarketingCloud, days: list[str]
+) -> list[str]:
+    """Keys that bounced on these days; the last one is asked of SFMC, the lake may not have it."""
+    lake = installation.lake()
+    frames = [
+        contracts.load(lake, "raw_bounces", day)
+        for day in days[:-1]
+        if lake.has("raw_bounces", day)
+    ]
+    frames.append(marketing_cloud.source.bounces(server_time.day_window(days[-1], OFFSET)))
+    return pd.concat([frame["subscriber_key"] for frame in frames]).drop_duplicates().tolist()
+
+
+def _flagged_keys(crm: Crm, policy: SyncPolicy) -> list[str]:
+    """Every key that may speak for a record that is flagged now."""
+    records = RecordReader(crm.connection).read([], policy.match_field)
+    nobody = pd.Series(dtype="str")
+    state = identity.flag_state(records, nobody, policy.match_field)
+    return state["subscriber_key"].drop_duplicates().tolist()
+
+
 @dg.asset(
     partitions_def=DAILY,
     deps=[SUBSCRIBERS_VIEW],
@@ -93,14 +118,26 @@ def raw_bounces(
     metadata=catalogue.definition_metadata("held_subscribers"),
 )
 def held_subscribers(
-    context: dg.AssetExecutionContext, marketing_cloud: MarketingCloud
+    context: dg.AssetExecutionContext,
+    installation: Installation,
+    marketing_cloud: MarketingCloud,
+    crm: Crm,
+    policy: PolicyResource,
 ) -> dg.Output[pd.DataFrame]:
     """Every subscriber that SFMC holds *now*: it has given up on the address.
 
     SFMC keeps no history of statuses, so a partition holds what was true when it was read, also for
-    a day long past.
+    a day long past. With SFMC_HELD=by_key, for tenants that can't filter subscribers by status,
+    only the keys of the evidence window and of flagged records are asked for.
     """
-    held = marketing_cloud.source.held()
+    source, rules, day = marketing_cloud.source, policy.policy(), context.partition_key
+    if installation.settings.held == HELD_BY_KEY:
+        keys = _bounced_keys(installation, marketing_cloud, server_time.evidence_days(day, rules))
+        held = source.held([*keys, *_flagged_keys(crm, rules)])
+    else:
+        held = source.held()
+        if held.empty:  # can that be? SFMC is asked for today's bounced keys one by one
+            held = source.held(_bounced_keys(installation, marketing_cloud, [day]))
     return dg.Output(
         held,
         metadata={

@@ -105,8 +105,14 @@ class MarketingCloud(dg.ConfigurableResource):
     @property
     def source(self) -> sources.Source:
         if self._source is None:
+            settings = self.installation.settings
             self._source = sources.open_source(
-                self.installation.settings.source, self.installation.account()
+                settings.source,
+                self.installation.account(),
+                dg.get_dagster_logger().info,
+                held=settings.held,
+                files=settings.files,
+                files_format=settings.files_format,
             )
         return self._source
 
