@@ -11,6 +11,7 @@ from typing import Any
 
 import requests
 import uvicorn
+from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bounce_sync.sandbox.faults import Faults, FaultyWire
@@ -170,6 +171,7 @@ class Host:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.app: Starlette | None = None
         self._app: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -178,14 +180,14 @@ class Host:
 
     @contextmanager
     def serving(self, store: Store, faults: Faults | None = None) -> Iterator[Org]:
-        app = application(store, self.url)
+        self.app = app = application(store, self.url)
         self._app = FaultyWire(app, "salesforce", faults) if faults is not None else app
         made = Org(self.url, store)
         try:
             yield made
         finally:
             made.session.close()
-            self._app = None
+            self._app = self.app = None
 
 
 @contextmanager

@@ -77,7 +77,15 @@ def application(store: Store, base_url: str) -> Starlette:
     prepare(store)
     service = Service(store, base_url.rstrip("/"), Sessions(store), Cursors(), TABLE)
     engine.resume(service)
-    return Starlette(routes=[Mount("/", app=_Endpoint(service))])
+    app = Starlette(routes=[Mount("/", app=_Endpoint(service))])
+    app.state.service = service
+    return app
+
+
+def service_of(app: Starlette) -> Service:
+    """What the handlers of an application share, for whoever runs it in its own process."""
+    found: Service = app.state.service
+    return found
 
 
 class _Endpoint:
