@@ -6,7 +6,7 @@ import dagster as dg
 
 from bounce_sync.assets.partitions import IMPORTED
 from bounce_sync.assets.undo import undo_run
-from bounce_sync.settings import LIVE
+from bounce_sync.environment import LIVE
 from bounce_sync.tables import TABLES
 
 DAILY_JOB = "daily_bounce_sync"

@@ -15,9 +15,9 @@ from bounce_sync.commands.dev import dev
 from bounce_sync.commands.explain import explain
 from bounce_sync.commands.run import run
 from bounce_sync.commands.undo import undo
+from bounce_sync.environment import SettingsError
 from bounce_sync.rules.policy import PolicyError
 from bounce_sync.sandbox.command import sandbox
-from bounce_sync.settings import SettingsError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

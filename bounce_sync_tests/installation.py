@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bounce_sync.commands.run import Outcome, daily
+from bounce_sync.commands.outcome import Outcome
+from bounce_sync.commands.run import daily
 from bounce_sync.commands.runner import Runner, running
 from bounce_sync.sandbox import csv_folder
 from bounce_sync.sandbox.server import Address, serve

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bounce_sync.settings import VARIABLES, ImportSettings, Settings, SettingsError, env_example
+from bounce_sync.environment import VARIABLES, SettingsError, env_example
+from bounce_sync.settings import ImportSettings, Settings
 
 LIVE = {
     "BOUNCE_SYNC_TARGET": "live",

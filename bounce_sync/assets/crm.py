@@ -11,10 +11,10 @@ from bounce_sync import delivery
 from bounce_sync.assets import catalogue, contracts
 from bounce_sync.assets.partitions import DAILY
 from bounce_sync.assets.resources import Crm, Installation, PolicyResource
+from bounce_sync.environment import LIVE
 from bounce_sync.rules import changes, confirmation, identity
 from bounce_sync.rules.changes import CrmFacts
 from bounce_sync.salesforce.reading import RecordReader
-from bounce_sync.settings import LIVE
 from bounce_sync.storage import Lake
 from bounce_sync.tables import (
     ACTIONS,

@@ -8,10 +8,10 @@ import pandas as pd
 from bounce_sync.assets import catalogue, contracts
 from bounce_sync.assets.partitions import DAILY, OFFSET
 from bounce_sync.assets.resources import Crm, Installation, MarketingCloud, PolicyResource
+from bounce_sync.environment import HELD_BY_KEY
 from bounce_sync.rules import identity, server_time
 from bounce_sync.rules.policy import SyncPolicy
 from bounce_sync.salesforce.reading import RecordReader
-from bounce_sync.settings import HELD_BY_KEY
 from bounce_sync.tables import BOUNCE_CATEGORIES, HARD_BOUNCE, STATUSES, UNKNOWN_STATUS
 
 BOUNCE_VIEW = dg.AssetKey(["sfmc", "_Bounce"])

@@ -9,8 +9,9 @@ from datetime import timedelta
 
 import dagster as dg
 
+from bounce_sync.environment import SettingsError
 from bounce_sync.rules import server_time
-from bounce_sync.settings import ImportSettings, SettingsError
+from bounce_sync.settings import ImportSettings
 
 IMPORTED = ImportSettings.load()
 OFFSET: timedelta = server_time.parse_offset(IMPORTED.utc_offset)

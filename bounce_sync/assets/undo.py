@@ -5,8 +5,8 @@ from pydantic import Field
 
 from bounce_sync.assets import catalogue
 from bounce_sync.assets.resources import Crm, Installation
+from bounce_sync.environment import LIVE
 from bounce_sync.salesforce.reading import RecordReader
-from bounce_sync.settings import LIVE
 from bounce_sync.tables import OUTCOMES, WRITTEN
 from bounce_sync.undo import undo
 

@@ -9,10 +9,12 @@ from rich import box
 from rich.table import Table
 
 from bounce_sync.commands import output
-from bounce_sync.commands.run import Outcome, daily
+from bounce_sync.commands.outcome import Outcome
+from bounce_sync.commands.run import daily
 from bounce_sync.commands.runner import Runner, last_finished_day, running
+from bounce_sync.environment import LIVE
 from bounce_sync.rules import confirmation
-from bounce_sync.settings import LIVE, Settings
+from bounce_sync.settings import Settings
 from bounce_sync.tables import CLEAR, SET, WRITTEN
 
 

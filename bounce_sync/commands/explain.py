@@ -9,6 +9,7 @@ import sys
 import click
 
 from bounce_sync.commands import output
+from bounce_sync.environment import FILES
 from bounce_sync.explain import Story
 from bounce_sync.explain import explain as tell
 from bounce_sync.explain.rendering import render
@@ -20,7 +21,7 @@ from bounce_sync.salesforce.connection import Connection
 from bounce_sync.salesforce.errors import SalesforceError
 from bounce_sync.salesforce.reading import RecordReader
 from bounce_sync.services import Services
-from bounce_sync.settings import FILES, Settings
+from bounce_sync.settings import Settings
 
 
 @click.command(epilog="Example: bounce-sync explain 0033t00003ABCDEAA4")

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bounce_sync.commands.outcome import Outcome
 from bounce_sync.tables import REASONS
-
-if TYPE_CHECKING:
-    from bounce_sync.commands.run import Outcome
 
 ERRORS = Console(stderr=True, highlight=False)
 RESULTS = Console(highlight=False)

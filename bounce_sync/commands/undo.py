@@ -10,12 +10,13 @@ import click
 from rich.table import Table
 
 from bounce_sync.commands import output
+from bounce_sync.environment import LIVE
 from bounce_sync.ledger import Ledger, LedgerError
 from bounce_sync.salesforce.connection import Connection
 from bounce_sync.salesforce.errors import SalesforceError
 from bounce_sync.salesforce.reading import RecordReader
 from bounce_sync.services import Services
-from bounce_sync.settings import LIVE, Settings
+from bounce_sync.settings import Settings
 from bounce_sync.tables import REJECTED, UNKNOWN, WRITTEN
 from bounce_sync.undo import LEFT, UndoError, Undone, UndoPlan
 from bounce_sync.undo import undo as carry_out

@@ -1,0 +1,151 @@
+"""The environment variables: each declared here and nowhere else, and how they are read.
+
+Errors: `SettingsError` lists everything that is missing or wrong at once, by variable name, and
+never repeats the value of a secret.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import dotenv
+
+SANDBOX, LIVE = "sandbox", "live"
+API, JOURNEY = "api", "journey"
+SOAP, DATA_VIEWS, FILES = "soap", "data_views", "files"
+HELD_ALL, HELD_BY_KEY = "all", "by_key"
+
+T = TypeVar("T")
+
+
+class SettingsError(Exception):
+    """The environment can't be used; the message lists every variable and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One environment variable: what it means, what it is when absent, whether it is a secret."""
+
+    meaning: str
+    default: str = ""
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+    live: bool = False
+    """Says where or who a service is: the sandbox brings its own."""
+
+
+VARIABLES: dict[str, Variable] = {
+    "BOUNCE_SYNC_TARGET": Variable(
+        "sandbox rehearses on a simulated tenant; live talks to your SFMC and CRM.",
+        SANDBOX,
+        (SANDBOX, LIVE),
+    ),
+    "BOUNCE_SYNC_HOME": Variable(
+        "State folder: lake/, ledger.db, sandbox/, dagster/.", ".bounce_sync"
+    ),
+    "BOUNCE_SYNC_LAKE": Variable("fsspec URL of the tables; default HOME/lake."),
+    "BOUNCE_SYNC_LEDGER": Variable("SQLAlchemy URL of the ledger; default HOME/ledger.db."),
+    "BOUNCE_SYNC_DELIVERY": Variable(
+        "api writes to the CRM; journey lets SFMC's Journeys do it.", API, (API, JOURNEY)
+    ),
+    "BOUNCE_SYNC_JOURNEY_WAIT": Variable("Seconds to wait for the Journeys' effect.", "900"),
+    "BOUNCE_SYNC_START_DATE": Variable("First partition.", "2026-01-01"),
+    "BOUNCE_SYNC_CA_BUNDLE": Variable("Extra CA file for both APIs."),
+    "BOUNCE_SYNC_ALERTS": Variable("Apprise URLs, separated by spaces.", secret=True),
+    "SFMC_AUTH_URL": Variable("Authentication base URI of the installed package.", live=True),
+    "SFMC_SUBDOMAIN": Variable("Tenant subdomain, instead of SFMC_AUTH_URL.", live=True),
+    "SFMC_CLIENT_ID": Variable("Client id of the installed package.", live=True),
+    "SFMC_CLIENT_SECRET": Variable("Its secret.", secret=True, live=True),
+    "SFMC_ACCOUNT_ID": Variable("MID of the parent account.", live=True),
+    "SFMC_BUSINESS_UNITS": Variable("MIDs, comma-separated; default the account alone."),
+    "SFMC_SOURCE": Variable("Which road the data takes.", SOAP, (SOAP, DATA_VIEWS, FILES)),
+    "SFMC_FILES": Variable("fsspec folder with SFMC's exports, for the source files."),
+    "SFMC_FILES_FORMAT": Variable("JSON: delimiter, header, encoding, columns.", "{}"),
+    "SFMC_UTC_OFFSET": Variable("The tenant's server time, without daylight saving.", "-06:00"),
+    "SFMC_HELD": Variable(
+        "by_key for tenants that can't filter subscribers by status.",
+        HELD_ALL,
+        (HELD_ALL, HELD_BY_KEY),
+    ),
+    "SALESFORCE_LOGIN_URL": Variable("My Domain URL of the org.", live=True),
+    "SALESFORCE_CLIENT_ID": Variable("Consumer key of the app.", live=True),
+    "SALESFORCE_CLIENT_SECRET": Variable(
+        "Its secret, for client credentials.", secret=True, live=True
+    ),
+    "SALESFORCE_USERNAME": Variable("Integration user, for JWT bearer.", live=True),
+    "SALESFORCE_JWT_KEY_FILE": Variable("PEM file of the JWT key.", live=True),
+    "SALESFORCE_JWT_KEY": Variable("The PEM itself, instead of a file.", secret=True, live=True),
+    "SALESFORCE_FLAG_FIELD": Variable("Checkbox field.", "Hard_Bounce__c"),
+    "SALESFORCE_DATE_FIELD": Variable("Date or DateTime field.", "Hard_Bounce_Date__c"),
+    "SALESFORCE_PERSON_ACCOUNTS": Variable(
+        "Write Person Accounts through their Account.", "false", ("true", "false")
+    ),
+    "SALESFORCE_API_VERSION": Variable("REST API version.", "62.0"),
+    "SALESFORCE_API_SHARE": Variable("Share of the day's remaining calls a run may take.", "0.5"),
+    "SALESFORCE_BULK_FROM": Variable("Changes from which Bulk API 2.0 is considered.", "2000"),
+}
+
+
+def environment() -> dict[str, str]:
+    """The process environment over the `.env` file of the current folder."""
+    stored = {name: value for name, value in dotenv.dotenv_values(".env").items() if value}
+    return {**stored, **os.environ}
+
+
+class Reader:
+    """Reads variables and gathers complaints instead of stopping at the first."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._complaints: list[str] = []
+
+    def text(self, name: str) -> str:
+        variable = VARIABLES[name]
+        value = self._environ.get(name, "").strip() or variable.default
+        if variable.choices and value not in variable.choices:
+            self.complain(f"{name}: {value!r} is not one of {', '.join(variable.choices)}.")
+            return variable.default
+        return value
+
+    def parsed(self, name: str, parse: Callable[[str], T]) -> T:
+        try:
+            return parse(self.text(name))
+        except ValueError as error:
+            self.complain(f"{name}: {error}.")
+            return parse(VARIABLES[name].default)
+
+    def file(self, name: str) -> str | None:
+        path = self.text(name)
+        if path and not Path(path).is_file():
+            self.complain(f"{name}: there is no file {path}.")
+            return None
+        return path or None
+
+    def demand(self, name: str, why: str = "") -> None:
+        if not self.text(name):
+            self.complain(f"{name}: missing{f' ({why})' if why else ''}.")
+
+    def complain(self, complaint: str) -> None:
+        if complaint not in self._complaints:
+            self._complaints.append(complaint)
+
+    def finish(self) -> None:
+        if self._complaints:
+            raise SettingsError(
+                "The environment isn't complete:\n"
+                + "\n".join(f"  - {each}" for each in self._complaints)
+                + "\n.env.example documents each variable."
+            )
+
+
+def env_example() -> str:
+    """The text of `.env.example`."""
+    lines = ["# Copy to .env and fill in what differs. Every variable, with its default."]
+    for name, variable in VARIABLES.items():
+        choices = f" ({' | '.join(variable.choices)})" if variable.choices else ""
+        lines += ["", f"# {variable.meaning}{choices}", f"#{name}={variable.default}"]
+    return "\n".join(lines) + "\n"
