@@ -10,39 +10,35 @@ Safe to share between threads.
 from __future__ import annotations
 
 import json
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from itertools import chain
 from typing import Any, TypeVar
 
 import requests
-import tenacity
 from simple_salesforce.format import format_soql
 
 from bounce_sync.salesforce import soql, transport
 from bounce_sync.salesforce.authentication import Credentials, Token, Tokens
 from bounce_sync.salesforce.budget import Budget
 from bounce_sync.salesforce.errors import (
-    Action,
     AuthenticationFailed,
     RequestRejected,
-    SalesforceError,
     ServiceUnavailable,
     UnreadableAnswer,
     remedy_of_request,
 )
+from bounce_sync.salesforce.retrying import (
+    DROP_ATTEMPTS,
+    UNREADABLE_ATTEMPTS,
+    Again,
+    body_of,
+    code_and_message,
+    persist,
+    refusal,
+)
 from bounce_sync.salesforce.transport import Answer
-
-DROP_ATTEMPTS = 5
-"""Attempts of a request whose connection breaks."""
-UNREADABLE_ATTEMPTS = 3
-"""Attempts of a request whose answer can't be read: a body may be damaged on its way."""
-LONGEST_PAUSE = 120.0
-"""A ``Retry-After`` beyond this many seconds fails the request: a later run serves better."""
 
 CLIENT = "BounceSync"
 HEADERS = {
@@ -154,7 +150,7 @@ class Connection:
             except RequestRejected as rejected:
                 rejected.after_drop = unheard
                 raise
-            except _Again as again:
+            except Again as again:
                 unheard |= isinstance(again.final, ServiceUnavailable)
                 raise
             unheard = True
@@ -162,40 +158,11 @@ class Connection:
                 return read(answer)
             except ValueError as error:
                 unreadable = UnreadableAnswer(what, f"the answer can't be read ({error}).")
-                raise _Again(unreadable, UNREADABLE_ATTEMPTS) from error
+                raise Again(unreadable, UNREADABLE_ATTEMPTS if replay else 1) from error
             except UnreadableAnswer as error:
-                raise _Again(error, UNREADABLE_ATTEMPTS) from error
+                raise Again(error, UNREADABLE_ATTEMPTS if replay else 1) from error
 
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_Again),
-            stop=_enough,
-            wait=_pause,
-            sleep=self.sleep,
-            reraise=True,
-        )
-        try:
-            return retrying(attempt)
-        except _Again as again:
-            raise again.final from again.__cause__
-
-    def refusal(
-        self, what: str, status: int, body: Any, headers: Mapping[str, str] | None = None
-    ) -> Exception:
-        """The exception to raise, inside `read` too, for a refusal in Salesforce's shape.
-
-        Retried by `request` where the table says so.
-        """
-        rejected = rejection(what, status, body)
-        code, remedy = rejected.code, rejected.remedy
-        if remedy.action is not Action.RETRY:
-            return rejected
-        asked = _retry_after(headers or {})
-        final: SalesforceError = rejected
-        if status >= 500 or status in (408, 420, 429):
-            final = ServiceUnavailable(what, f"HTTP {status} {code}.", remedy.advice)
-        return _Again(
-            final, 1 if asked > LONGEST_PAUSE else remedy.attempts, max(asked, remedy.pause)
-        )
+        return persist(attempt, self.sleep)
 
     def query(self, soql: str) -> list[dict[str, Any]]:
         """All records of a SOQL statement, every page of it. Deleted records aren't seen."""
@@ -278,7 +245,7 @@ class Connection:
                 )
                 never_sent = isinstance(error, requests.exceptions.ConnectTimeout)
                 attempts = DROP_ATTEMPTS if replay or never_sent else 1
-                raise _Again(lost, attempts) from error
+                raise Again(lost, attempts) from error
             self.budget.note(response.headers.get("Sforce-Limit-Info"))
             return response
 
@@ -287,76 +254,12 @@ class Connection:
         if response.status_code == 401:
             response = once(self._tokens.current(stale=token))
         if response.status_code == 401:
-            code, message = _code_and_message(_body(response))
+            code, message = code_and_message(body_of(response))
             raise AuthenticationFailed(
                 what,
                 f"HTTP 401 {code}: {message}.",
                 remedy_of_request(401, code, message).advice,
             )
         if not 200 <= response.status_code < 300:
-            raise self.refusal(what, response.status_code, _body(response), response.headers)
+            raise refusal(what, response.status_code, body_of(response), response.headers)
         return Answer(response.status_code, response.headers, response.content)
-
-
-def rejection(what: str, status: int, body: Any) -> RequestRejected:
-    """A refusal in Salesforce's shape, with its remedy."""
-    code, message = _code_and_message(body)
-    return RequestRejected(what, status, code, message, remedy_of_request(status, code, message))
-
-
-class _Again(Exception):
-    """Worth another attempt, up to `attempts` in all; `final` is raised after the last."""
-
-    def __init__(self, final: SalesforceError, attempts: int, pause: float = 0.0) -> None:
-        super().__init__(str(final))
-        self.final, self.attempts, self.pause = final, attempts, pause
-
-
-def _again(state: tenacity.RetryCallState) -> _Again:
-    raised = state.outcome.exception() if state.outcome else None
-    assert isinstance(raised, _Again)  # noqa: S101 - the retry condition admits no other
-    return raised
-
-
-def _enough(state: tenacity.RetryCallState) -> bool:
-    return state.attempt_number >= _again(state).attempts
-
-
-def _pause(state: tenacity.RetryCallState) -> float:
-    """Full jitter over a doubling span, after what the answer asked for."""
-    jitter = random.uniform(0, min(0.25 * 2**state.attempt_number, 30))  # noqa: S311 - no secret
-    return _again(state).pause + jitter
-
-
-def _body(response: requests.Response) -> Any:
-    try:
-        return response.json()
-    except requests.exceptions.JSONDecodeError:
-        return None
-
-
-def _code_and_message(body: Any) -> tuple[str, str]:
-    """Of a list of errors (REST), or one (Bulk 1.0, OAuth); empty for HTML and the like."""
-    error = body[0] if isinstance(body, list) and body else body
-    if not isinstance(error, dict):
-        return "", ""
-    code = error.get("errorCode") or error.get("exceptionCode") or error.get("error") or ""
-    message = error.get("message") or error.get("exceptionMessage") or ""
-    return str(code), str(message)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds that the answer asks to wait: a number or a date."""
-    asked = headers.get("Retry-After", "").strip()
-    if not asked:
-        return 0.0
-    try:
-        return max(0.0, float(asked))
-    except ValueError:
-        pass
-    try:
-        then = parsedate_to_datetime(asked)
-    except ValueError:
-        return 0.0
-    then = then if then.tzinfo else then.replace(tzinfo=UTC)
-    return max(0.0, (then - datetime.now(UTC)).total_seconds())

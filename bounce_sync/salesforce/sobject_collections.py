@@ -16,7 +16,7 @@ from bounce_sync import tables
 from bounce_sync.salesforce import composite
 from bounce_sync.salesforce.batches import CHUNK
 from bounce_sync.salesforce.composite import MOST_COLLECTIONS, Part, PartAnswer
-from bounce_sync.salesforce.connection import HEADERS, Connection, rejection
+from bounce_sync.salesforce.connection import HEADERS, Connection
 from bounce_sync.salesforce.errors import (
     NO_ANSWER,
     Action,
@@ -27,6 +27,7 @@ from bounce_sync.salesforce.errors import (
 )
 from bounce_sync.salesforce.journal import WRITTEN, RowOutcome
 from bounce_sync.salesforce.payload import Payload
+from bounce_sync.salesforce.retrying import rejection
 from bounce_sync.salesforce.transport import Answer
 
 WRITE_SECONDS = 300.0

@@ -12,6 +12,7 @@ from simple_salesforce.format import format_soql
 from bounce_sync.salesforce import bulk_query, composite
 from bounce_sync.salesforce.composite import MOST_COLLECTIONS, Part, PartAnswer
 from bounce_sync.salesforce.errors import UnreadableAnswer
+from bounce_sync.salesforce.retrying import refusal
 from bounce_sync.salesforce.transport import Answer, with_parameters
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _first_pages(connection: Connection, resource: str, statements: Sequence[str
         pages = []
         for answer, name in zip(answers, names, strict=True):
             if answer.status != 200:
-                raise connection.refusal(name, answer.status, answer.body)
+                raise refusal(name, answer.status, answer.body)
             pages.append(_page(answer.body, name))
         return pages
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bounce_sync.salesforce import soql
-from bounce_sync.salesforce.connection import LONGEST_PAUSE, Connection, Org
+from bounce_sync.salesforce.connection import Connection, Org
 from bounce_sync.salesforce.errors import (
     AuthenticationFailed,
     BudgetSpent,
@@ -23,6 +23,7 @@ from bounce_sync.salesforce.errors import (
     ServiceUnavailable,
     UnreadableAnswer,
 )
+from bounce_sync.salesforce.retrying import LONGEST_PAUSE
 from bounce_sync_tests.salesforce.scripted_org import EXPIRED, ORG_ID, Reply, Request, refusal
 
 OK = Reply({"fine": True})
