@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,7 @@ SQL_TYPES = {
 }
 """Column types of CRM fields; every other type is text that compares without case, as in SOQL."""
 
-_PRAGMAS: tuple[str, ...] = ("synchronous = NORMAL", "cache_size = -32768")
+_PRAGMAS: tuple[str, ...] = ("synchronous = NORMAL", "cache_size = -8192", "mmap_size = 1073741824")
 _PRAGMAS_WHEN_MAKING = ("journal_mode = OFF", "synchronous = OFF", "cache_size = -131072")
 
 
@@ -82,6 +82,7 @@ class Store:
         self._connections: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
         self._pragmas = _PRAGMAS
+        self._endings: list[Callable[[], None]] = []
 
     # -- opening ------------------------------------------------------------------------------
 
@@ -150,8 +151,15 @@ class Store:
         store._make_tables()
         return store
 
+    def before_close(self, end: Callable[[], None]) -> None:
+        """Has ``end`` called when the store is closed, to end the work of threads of its own:
+        SQLite mustn't close connections under them."""
+        self._endings.append(end)
+
     def close(self) -> None:
         """Closes the connections of all threads."""
+        while self._endings:
+            self._endings.pop()()
         with self._guard:
             for connection in self._connections:
                 connection.close()

@@ -55,7 +55,7 @@ def start(store: Store, automation: sqlite3.Row, *, doomed: bool = False) -> str
         " WHERE object_id = ?",
         (RUNNING, instance, server_time(store.now()), automation["object_id"]),
     )
-    background.start(_carry_out, store, automation, doomed)
+    background.of(store).start(_carry_out, store, automation, doomed)
     return instance
 
 

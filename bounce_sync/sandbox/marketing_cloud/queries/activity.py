@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bounce_sync.sandbox.marketing_cloud import data_extensions, saving
+from bounce_sync.sandbox.marketing_cloud import background, data_extensions, saving
 from bounce_sync.sandbox.marketing_cloud.data_extensions import DataExtension
 from bounce_sync.sandbox.marketing_cloud.queries import scalars
 from bounce_sync.sandbox.marketing_cloud.queries.functions import Functions
@@ -96,7 +96,10 @@ def run(store: Store, query: Query, *, doomed: str | None = None) -> str | None:
     connection = store.connection
     functions = Functions(connection, store.utc_offset)
     limit = time.monotonic() + float(store.setting("query_limit_seconds", str(AUTO_KILL)))
-    connection.set_progress_handler(lambda: time.monotonic() > limit, _PROGRESS_STEPS)
+    ending = background.of(store)
+    connection.set_progress_handler(
+        lambda: ending.ending or time.monotonic() > limit, _PROGRESS_STEPS
+    )
     try:
         if doomed is not None:
             raise QueryError(doomed)

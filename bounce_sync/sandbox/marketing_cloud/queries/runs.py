@@ -18,7 +18,7 @@ from bounce_sync.sandbox.store import Store
 def start(store: Store, definition: sqlite3.Row, task_id: str, doomed: str | None = None) -> None:
     """Starts a run and doesn't wait for it."""
     number = _noted(store, definition, task_id)
-    background.start(_carry_out, store, definition, number, doomed)
+    background.of(store).start(_carry_out, store, definition, number, doomed)
 
 
 def finish(store: Store, definition: sqlite3.Row, task_id: str, doomed: str | None = None) -> bool:
@@ -57,7 +57,8 @@ def _noted(store: Store, definition: sqlite3.Row, task_id: str) -> int:
 def _carry_out(
     store: Store, definition: sqlite3.Row, number: int, doomed: str | None
 ) -> str | None:
-    time.sleep(float(store.setting("query_false_early_seconds", "0")))
+    idle = background.of(store)
+    idle.sleep(float(store.setting("query_false_early_seconds", "0")))
     began = time.monotonic()
     try:
         error = run(store, query_of(store, definition), doomed=doomed)
@@ -66,7 +67,7 @@ def _carry_out(
     except sqlite3.Error as trouble:
         gaps.report("query", f"{definition['customer_key']}: {trouble}")
         error = str(trouble)
-    time.sleep(max(0.0, float(store.setting("query_seconds", "0")) - time.monotonic() + began))
+    idle.sleep(float(store.setting("query_seconds", "0")) - (time.monotonic() - began))
     store.execute(
         "UPDATE query_run SET finished_at = ?, error = ? WHERE id = ?", (time.time(), error, number)
     )

@@ -98,7 +98,7 @@ def _accepted(call: Call, asked: Asked, *, replacing: bool) -> Said:
         "INSERT INTO async_request VALUES (?, ?, 'rows', 'Pending', '{}', ?, NULL)",
         (request_id, call.mid, server_time(call.store.now())),
     )
-    background.start(_carry_out, call, target, items, request_id, replacing)
+    background.of(call.store).start(_carry_out, call, target, items, request_id, replacing)
     return Said({"requestId": request_id, "resultMessages": []}, 202)
 
 
