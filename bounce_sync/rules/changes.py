@@ -101,7 +101,7 @@ def _decide(rows: pd.DataFrame, policy: SyncPolicy, facts: CrmFacts) -> pd.DataF
 
     rules = [  # the first that fits speaks
         (rows["is_converted"], NONE, "converted"),
-        (rows["ambiguous"], NONE, "ambiguous"),
+        (rows["ambiguous"] & is_held, NONE, "ambiguous"),
         (is_undone(rows), NONE, "undone"),
         (is_conflict(rows, facts), NONE, "conflict"),
         (foreign, NONE, "foreign_flag"),

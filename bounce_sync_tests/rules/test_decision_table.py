@@ -312,6 +312,14 @@ def test_key_of_several_records_of_one_object_flags_none_of_them() -> None:
     assert world.decision(LEA) == ("set", "held")  # the only Lead
 
 
+def test_ambiguous_key_that_sfmc_mails_again_clears_the_flags_of_all() -> None:
+    world = World().with_policy(match_field="Customer__c")
+    for each in (ANN, BOB):
+        world.record(each, match_value="C-1", flag=True)
+    world.subscriber("C-1", "Active")
+    assert world.decision(ANN) == world.decision(BOB) == ("clear", "released")
+
+
 def test_with_email_as_key_all_records_that_share_it_are_flagged() -> None:
     world = World().with_policy(match_field="Email")
     for each in (ANN, BOB, LEA):
