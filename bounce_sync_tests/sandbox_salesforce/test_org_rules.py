@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -211,3 +213,57 @@ def test_a_job_that_stops_half_way(faulty: Callable[..., Org], kind: str, state:
 def test_a_query_that_takes_too_long(faulty: Callable[..., Org]) -> None:
     org = faulty({"kind": "query_timeout", "path": "*/query", "times": 1})
     assert org.refused("SELECT Id FROM Contact")["errorCode"] == "QUERY_TIMEOUT"
+
+
+# Rights
+
+
+def test_a_user_without_edit_on_the_object(org: Org) -> None:
+    key = org.contacts(1)[0]
+    org.store.set_setting("missing_permissions", "EditContact")
+    assert codes(org.update([flagged(key)])) == ["INSUFFICIENT_ACCESS_OR_READONLY"]
+    assert org.ask("GET", "sobjects/Contact/describe").json()["updateable"] is False
+
+
+def test_a_user_without_read_on_the_object(org: Org) -> None:
+    org.store.set_setting("missing_permissions", "ReadLead")
+    assert org.refused("SELECT Id FROM Lead")["errorCode"] == "INVALID_TYPE"
+    names = {one["name"] for one in org.ask("GET", "sobjects").json()["sobjects"]}
+    assert "Contact" in names
+    assert "Lead" not in names
+
+
+def test_a_user_without_the_api(org: Org) -> None:
+    org.store.set_setting("missing_permissions", "ApiEnabled")
+    said = org.ask("GET", "limits")
+    assert (said.status_code, said.json()[0]["errorCode"]) == (403, "API_DISABLED_FOR_ORG")
+
+
+@pytest.mark.parametrize(("alert", "code"), [(1, None), (0, "DUPLICATES_DETECTED")])
+def test_allow_save_passes_duplicate_rules_that_alert(
+    org: Org, alert: int, code: str | None
+) -> None:
+    key = org.contacts(1)[0]
+    org.store.execute(
+        "INSERT INTO crm_refusal VALUES (?, 'DUPLICATES_DETECTED', 'Use one of these records?',"
+        " NULL, ?)",
+        (key, alert),
+    )
+    assert codes(org.update([flagged(key)])) == ["DUPLICATES_DETECTED"]
+    header = {"Sforce-Duplicate-Rule-Header": "allowSave=true; runAsCurrentUser=true"}
+    assert codes(org.update([flagged(key)], headers=header)) == [code]
+
+
+def test_records_are_counted(org: Org) -> None:
+    org.contacts(3)
+    said = org.ask("GET", "limits/recordCount", params={"sObjects": "Contact,Nope"}).json()
+    assert said == {"sObjects": [{"name": "Contact", "count": 3}]}
+
+
+def test_a_body_may_be_packed(org: Org) -> None:
+    body = gzip.compress(json.dumps({"ids": org.contacts(1), "fields": ["Id"]}).encode())
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    said = org.ask("POST", "composite/sobjects/Contact", data=body, headers=headers)
+    assert said.json()[0]["Id"] == contact_id(1)
+    broken = org.ask("POST", "composite/sobjects/Contact", data=b"xx", headers=headers)
+    assert (broken.status_code, broken.json()[0]["errorCode"]) == (400, "JSON_PARSER_ERROR")

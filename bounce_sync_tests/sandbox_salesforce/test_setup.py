@@ -286,3 +286,14 @@ def test_the_tooling_api_lists_fields_that_nobody_sees(org: Org) -> None:
     )
     said = org.ask("GET", "tooling/query", params={"q": statement}).json()
     assert [one["DataType"] for one in said["records"]] == ["Checkbox"]
+
+
+def test_a_layout_can_be_read_extended_and_put_back(org: Org) -> None:
+    names = "<type>Layout</type><fullNames>Lead-Lead Layout</fullNames>"
+    (record,) = soap(org, "readMetadata", names).iter(f"{{{NAMESPACE}}}records")
+    kept = "".join(etree.tostring(child, encoding="unicode") for child in record)
+    section = "<layoutSections><label>Email Deliverability</label></layoutSections>"
+    answer = soap(org, "updateMetadata", f'<metadata xsi:type="Layout">{kept}{section}</metadata>')
+    assert text(answer, "success") == ["true"]
+    labels = text(soap(org, "readMetadata", names), "label")
+    assert labels == ["Information", "Email Deliverability"]

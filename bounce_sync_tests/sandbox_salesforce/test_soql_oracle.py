@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 
 import pytest
 
 from bounce_sync.sandbox.salesforce.soql.reader import read
 from bounce_sync.sandbox.salesforce.soql.tokens import SoqlError
-from bounce_sync_tests.sandbox_salesforce import npm
+from bounce_sync_tests.clients import installed
 from bounce_sync_tests.sandbox_salesforce.soql_corpus import INVALID, VALID
 
-PARSER = "@jetstreamapp/soql-parser-js@6"
-SCRIPT = """
-import {isQueryValid} from '@jetstreamapp/soql-parser-js';
-import {readFileSync} from 'fs';
-const statements = JSON.parse(readFileSync(0, 'utf8'));
-console.log(JSON.stringify(statements.map(one => isQueryValid(one))));
-"""
+PARSER = "@jetstreamapp/soql-parser-js@6.3.1"
+SCRIPT = Path(__file__).parent / "oracle" / "readable.cjs"
 
 BENT = [
     statement.replace(old, new, 1)
@@ -48,9 +43,8 @@ def readable(statement: str) -> bool:
 @pytest.mark.external
 @pytest.mark.clients
 def test_the_reader_agrees_with_soql_parser_js() -> None:
-    folder = npm.installed(PARSER)
     corpus = [*VALID, *INVALID, *BENT]
-    theirs = json.loads(npm.run(folder, SCRIPT, stdin=json.dumps(corpus)))
+    theirs = installed.node(PARSER).run(SCRIPT, corpus)
     ours = [readable(statement) for statement in corpus]
     differing = [
         (statement, mine)

@@ -12,8 +12,12 @@ setting                   default     meaning
 ``api_used``              0           calls that were used before the server started
 ``session_seconds``       7200        life of an access token
 ``soap_login``            true        SOAP login (never above v64)
-``missing_permissions``   (none)      of the user, e.g. ``ViewSetup ModifyMetadata``
+``missing_permissions``   (none)      of the user: ``ApiEnabled``, ``ViewSetup``,
+                                      ``ReadLead``, ``EditContact``, ``ModifyMetadata``,
+                                      ``CustomizeApplication``, ``AssignPermissionSets``,
+                                      ``ManageProfilesPermissionsets``
 ``person_accounts``       false       Person Accounts
+``jwt_public_key``        (none)      checks the signature of JWT bearers
 ``edit_converted_leads``  false       "View and Edit Converted Leads"
 ``lock_accounts``         false       concurrent writes on one Account collide
 ``lock_wait_ms``          0           how long a write waits for a lock
@@ -24,9 +28,11 @@ setting                   default     meaning
 ``bulk_query_page``       250000      records on a page of Bulk query results
 ========================  ==========  =======================================================
 
-Rows of ``crm_refusal(record_id, code, message, fields)`` make every write of a record fail with
-that error, as a trigger, an approval or a sharing rule would. Rows of the object
-``ValidationRule`` are validation rules, of ``AssignmentRule`` lead assignment rules.
+Rows of ``crm_refusal(record_id, code, message, fields, alert)`` make every write of a record fail
+with that error, as a trigger, an approval or a sharing rule would; with ``alert`` a write under
+``Sforce-Duplicate-Rule-Header: allowSave=true`` passes, as it passes a duplicate rule that alerts.
+Rows of the object ``ValidationRule`` are validation rules, of ``AssignmentRule`` lead assignment
+rules.
 """
 
 from bounce_sync.sandbox.salesforce.schema import SCHEMA

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import gzip
 import traceback
+import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -37,7 +39,7 @@ from bounce_sync.sandbox.salesforce.bulk import engine
 from bounce_sync.sandbox.salesforce.bulk import ingest as bulk_ingest
 from bounce_sync.sandbox.salesforce.bulk import query as bulk_query
 from bounce_sync.sandbox.salesforce.cursors import Cursors
-from bounce_sync.sandbox.salesforce.errors import ServiceError, session_expired
+from bounce_sync.sandbox.salesforce.errors import ServiceError, bad_json, session_expired
 from bounce_sync.sandbox.salesforce.http import Answer, Call, Table
 from bounce_sync.sandbox.salesforce.service import (
     FIRST_VERSION,
@@ -117,6 +119,7 @@ class _Endpoint:
         try:
             _check_size(request)
             _check_version(call)
+            call = _unpacked(call)
             route, arguments = TABLE.find(call)
             if not route.open:
                 call = self._with_session(call)
@@ -134,6 +137,12 @@ class _Endpoint:
         if call.take("daily_limit"):
             raise limit_exceeded()
         if call.path.startswith("/services/data/"):
+            if self.service.lacks("ApiEnabled"):
+                raise ServiceError(
+                    403,
+                    "API_DISABLED_FOR_ORG",
+                    "API is not enabled for this Organization or Partner",
+                )
             self.service.count()
         return call.by(session)
 
@@ -153,18 +162,24 @@ _GAPS = ("INVALID_TYPE", "INVALID_FIELD", "MALFORMED_QUERY")
 
 
 def _call(request: Request, body: bytes) -> Call:
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    if headers.get("content-encoding", "").lower() == "gzip":
-        body = gzip.decompress(body)
     query = request.scope["query_string"].decode("latin-1")
     return Call(
         request.method,
         request.scope["raw_path"].decode("latin-1").rstrip("/") or "/",
         dict(parse_qsl(query, keep_blank_values=True)),
-        headers,
+        dict(request.headers),
         body,
         take=lambda kind: faults.take(request.scope, kind),
     )
+
+
+def _unpacked(call: Call) -> Call:
+    if call.headers.get("content-encoding", "").lower() != "gzip":
+        return call
+    try:
+        return replace(call, body=gzip.decompress(call.body))
+    except (OSError, EOFError, zlib.error):
+        raise bad_json("The request body is no gzip stream") from None
 
 
 def _check_size(request: Request) -> None:

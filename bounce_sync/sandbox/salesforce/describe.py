@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bounce_sync.sandbox.salesforce import values
-from bounce_sync.sandbox.salesforce.entities import Entity, Field, entity
+from bounce_sync.sandbox.salesforce.entities import Entity, Field, entity, find_entity
 from bounce_sync.sandbox.salesforce.http import DATA, Answer, Call, Routes
 from bounce_sync.sandbox.salesforce.service import Service
 
@@ -24,7 +24,8 @@ _SOAP = {
 
 @routes("GET", f"{DATA}/sobjects")
 def describe_global(service: Service, call: Call, version: str) -> Answer:
-    found = [entity(service.store, name, call.user.user_id) for name in service.store.objects()]
+    names = service.store.objects()
+    found = filter(None, (find_entity(service.store, name, call.user.user_id) for name in names))
     return Answer(
         {
             "encoding": "UTF-8",
@@ -79,7 +80,7 @@ def _summary(one: Entity, version: str) -> dict[str, Any]:
         "searchable": True,
         "triggerable": True,
         "undeletable": True,
-        "updateable": True,
+        "updateable": one.updateable,
         "urls": {
             "sobject": base,
             "describe": f"{base}/describe",

@@ -66,11 +66,13 @@ class Field:
 
 @dataclass(frozen=True)
 class Entity:
-    """One object as the user sees it; ``fields`` by lower-case name."""
+    """One object as the user sees it; ``fields`` by lower-case name; whether records may be
+    edited."""
 
     name: str
     prefix: str
     fields: dict[str, Field]
+    updateable: bool = True
 
     def field(self, name: str) -> Field | None:
         """A field by its name in any case."""
@@ -108,7 +110,8 @@ def typed_entity(store: Store, name: str, user_id: str) -> Entity:
 def find_entity(store: Store, name: str, user_id: str) -> Entity | None:
     """An object by its name in any case, or None."""
     rows = store.fields(name)
-    if not rows:
+    missing = store.setting("missing_permissions", "").split()
+    if not rows or f"Read{rows[0]['object']}" in missing:
         return None
     with_persons = person_accounts(store)
     contact_rows: list[sqlite3.Row] = []
@@ -120,6 +123,7 @@ def find_entity(store: Store, name: str, user_id: str) -> Entity | None:
         tuple(rows[0].keys()),
         _grants(store, str(rows[0]["object"]), user_id),
         with_persons,
+        f"Edit{rows[0]['object']}" not in missing,
     )
 
 
@@ -150,6 +154,7 @@ def _built(
     columns: tuple[str, ...],
     grants: frozenset[tuple[str, bool]],
     with_persons: bool,
+    editable: bool,
 ) -> Entity:
     granted = dict(sorted(grants))
     fields: dict[str, Field] = {}
@@ -163,7 +168,7 @@ def _built(
             continue
         built = _field(raw, bool(raw["visible"]) or granted.get(path, False), name)
         fields[built.name.lower()] = built
-    return Entity(name, PREFIXES.get(name, "a00"), fields)
+    return Entity(name, PREFIXES.get(name, "a00"), fields, editable)
 
 
 def _field(raw: dict[str, object], editable: bool, entity_name: str) -> Field:

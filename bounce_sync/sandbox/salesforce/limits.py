@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bounce_sync.sandbox.salesforce.entities import CRM_OBJECTS, find_entity
 from bounce_sync.sandbox.salesforce.errors import ServiceError
 from bounce_sync.sandbox.salesforce.http import DATA, Answer, Call, Routes
 from bounce_sync.sandbox.salesforce.service import Service
+from bounce_sync.sandbox.store import quoted
 
 routes = Routes()
 
@@ -38,5 +40,26 @@ def limits(service: Service, call: Call, version: str) -> Answer:
         {
             name: {"Max": most, "Remaining": max(most - spent, 0)}
             for name, (most, spent) in allowances.items()
+        }
+    )
+
+
+@routes("GET", f"{DATA}/limits/recordCount")
+def record_count(service: Service, call: Call, version: str) -> Answer:
+    """How many records each object has (in the service: about)."""
+    del version
+    names = [name for name in call.query.get("sObjects", ",".join(CRM_OBJECTS)).split(",") if name]
+    found = filter(None, (find_entity(service.store, one, call.user.user_id) for one in names))
+    return Answer(
+        {
+            "sObjects": [
+                {
+                    "name": one.name,
+                    "count": service.store.execute(
+                        f"SELECT count(*) FROM {quoted(one.name)}"
+                    ).fetchone()[0],
+                }
+                for one in found
+            ]
         }
     )

@@ -142,8 +142,10 @@ def apply_component(
             "DUPLICATE_DEVELOPER_NAME", f"The developer name {full_name} already exists"
         )
     outcome: object = None
-    if kind == "CustomField" and setup_changes.field_metadata(service.store, full_name) is None:
-        outcome = setup_changes.make_field(service, full_name, _flat(element))
+    if kind == "CustomField":
+        known = setup_changes.field_metadata(service.store, full_name) is not None
+        act = setup_changes.change_field if known else setup_changes.make_field
+        outcome = act(service, full_name, _flat(element))
     elif kind == "PermissionSet":
         outcome = setup_changes.make_permission_set(
             service,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bounce_sync.sandbox.salesforce.service import Service
 
 LOCKED = RowError("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record")
+NO_EDIT = RowError("INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id")
 ROLLED_BACK = RowError(
     "ALL_OR_NONE_OPERATION_ROLLED_BACK",
     "Record rolled back because not all records were valid and the request was using AllOrNone "
@@ -45,16 +46,18 @@ class Change:
 
 @dataclass(frozen=True)
 class Manner:
-    """How a write arrived: by whom, over which API, with which ``Sforce-Auto-Assign``.
+    """How a write arrived: by whom, over which API, with which ``Sforce-Auto-Assign`` header.
 
-    ``assigns`` says whether lead assignment rules run; ``lock_fault`` that the records of the
-    first Account are to be found locked (``everything`` in a single-record call and in Bulk).
+    ``assigns`` is the lead assignment rule to run, None for none; ``allow_save`` passes duplicate
+    rules that only alert; ``lock_fault`` finds the records of the first Account locked (outside
+    Collections: every record).
     """
 
     user_id: str
     api: str
     header: str | None = None
     assigns: str | None = None
+    allow_save: bool = False
     lock_fault: bool = False
 
 
@@ -151,7 +154,7 @@ _STATE = {
 
 def _refuse_by_state(service: Service, chunk: _Chunk) -> None:
     store, entity = service.store, chunk.entity
-    refusals = _refusals(store.connection, [change.record_id for _, change in chunk.good()])
+    refusals = _refusals(store.connection, chunk)
     converted_too = store.setting("edit_converted_leads", "false") == "true"
     persons = entity.name == "Contact" and person_accounts(store)
     for number, change in chunk.good():
@@ -168,8 +171,10 @@ def _refuse_by_state(service: Service, chunk: _Chunk) -> None:
                 "INVALID_PERSON_ACCOUNT_OPERATION",
                 "The contact of a person account is updated through its account",
             )
-        elif locked := _not_editable(entity, change):
-            error = locked
+        elif not entity.updateable:
+            error = NO_EDIT
+        elif fixed := _not_editable(entity, change):
+            error = fixed
         else:
             error = refusals.get(change.record_id)
         chunk.errors[number] = error
@@ -187,13 +192,14 @@ def _not_editable(entity: Entity, change: Change) -> RowError | None:
     )
 
 
-def _refusals(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, RowError]:
+def _refusals(connection: sqlite3.Connection, chunk: _Chunk) -> dict[str, RowError]:
     if connection.execute("SELECT 1 FROM crm_refusal LIMIT 1").fetchone() is None:
         return {}
+    ids = [change.record_id for _, change in chunk.good()]
     rows = connection.execute(
         "SELECT record_id, code, message, fields FROM crm_refusal"
-        f" WHERE record_id IN ({', '.join('?' * len(ids))})",
-        ids,
+        f" WHERE alert <= ? AND record_id IN ({', '.join('?' * len(ids))})",
+        (not chunk.manner.allow_save, *ids),
     )
     return {
         record_id: RowError(code, message, tuple((fields or "").split()))

@@ -5,7 +5,8 @@ CREATE TABLE IF NOT EXISTS crm_refusal (
     record_id TEXT PRIMARY KEY,
     code TEXT NOT NULL,
     message TEXT NOT NULL,
-    fields TEXT -- names, separated by spaces
+    fields TEXT, -- names, separated by spaces
+    alert INTEGER NOT NULL DEFAULT 0 -- a duplicate rule that lets allowSave=true pass
 ) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS bulk_job (

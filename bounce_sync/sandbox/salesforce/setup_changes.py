@@ -111,6 +111,16 @@ def _unfit(
     return None
 
 
+def change_field(service: Service, full_name: str, metadata: Mapping[str, Any]) -> None:
+    """Gives an existing field the label of its metadata; its type stays."""
+    object_name, _, name = full_name.partition(".")
+    if metadata.get("label"):
+        service.store.execute(
+            "UPDATE field SET label = ? WHERE object = ? AND name = ?",
+            (metadata["label"], object_name, name),
+        )
+
+
 def field_id(store: Store, object_name: str, name: str) -> str:
     """The id of a custom field as the Tooling API names it."""
     number_fields(store)

@@ -46,6 +46,16 @@ _FIELDS = {
 }
 _STAMPS = "CreatedDate:datetime LastModifiedDate:datetime SystemModstamp:datetime"
 
+LAYOUT = (
+    "<fullName>{name}</fullName><layoutSections><customLabel>false</customLabel>"
+    "<detailHeading>false</detailHeading><editHeading>true</editHeading>"
+    "<label>Information</label><layoutColumns><layoutItems><behavior>Required</behavior>"
+    "<field>Name</field></layoutItems></layoutColumns><layoutColumns><layoutItems>"
+    "<behavior>Edit</behavior><field>Email</field></layoutItems></layoutColumns>"
+    "<style>TwoColumnsTopToBottom</style></layoutSections>"
+)
+"""The page layout that a new org has for people (inner XML of its metadata)."""
+
 ROUTED_LEADS = "Sandbox lead routing"
 
 
@@ -98,6 +108,14 @@ def _first_rows(store: Store) -> None:
         "User",
         ("Id", "Username", "Email", "LastName", "Name", "IsActive", "TimeZoneSidKey", *stamps),
         [(router, address, address, "Router", "Lead Router", 1, "UTC", at, at, at)],
+    )
+    store.insert(
+        "metadata_component",
+        ("type", "full_name", "body", "modified_at"),
+        [
+            ("Layout", f"{name}-{name} Layout", LAYOUT.format(name=f"{name}-{name} Layout"), at)
+            for name in ("Contact", "Lead")
+        ],
     )
     store.insert(
         "AssignmentRule",

@@ -31,8 +31,14 @@ BY_FIELD = f"{DATA}/sobjects/{{name}}/{{field}}/{{value}}"
 def manner_of(call: Call, api: str) -> Manner:
     """How a writing call writes."""
     header = call.headers.get("sforce-auto-assign")
+    duplicates = call.headers.get("sforce-duplicate-rule-header", "")
     return Manner(
-        call.user.user_id, api, header, assignment(header), lock_fault=bool(call.take("lock_rows"))
+        call.user.user_id,
+        api,
+        header,
+        assignment(header),
+        allow_save="allowsave=true" in duplicates.lower().replace(" ", ""),
+        lock_fault=bool(call.take("lock_rows")),
     )
 
 
