@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bounce_sync.sandbox.faults import Faults
-from bounce_sync.sandbox.salesforce.setup_objects import prepare
+from bounce_sync.sandbox.salesforce.setup.objects import prepare
 from bounce_sync.sandbox.store import Store
 from bounce_sync_tests.sandbox_salesforce.org import Host, Org, host
 

@@ -27,13 +27,12 @@ from bounce_sync.sandbox.salesforce import (
     collections,
     composite,
     describe,
+    identity,
     limits,
-    metadata,
     oauth,
     queries,
     soap,
     sobjects,
-    tooling,
 )
 from bounce_sync.sandbox.salesforce.bulk import engine
 from bounce_sync.sandbox.salesforce.bulk import ingest as bulk_ingest
@@ -49,7 +48,8 @@ from bounce_sync.sandbox.salesforce.service import (
     report,
 )
 from bounce_sync.sandbox.salesforce.sessions import Session, Sessions
-from bounce_sync.sandbox.salesforce.setup_objects import prepare
+from bounce_sync.sandbox.salesforce.setup import metadata, tooling
+from bounce_sync.sandbox.salesforce.setup.objects import prepare
 
 if TYPE_CHECKING:
     from bounce_sync.sandbox.store import Store
@@ -59,6 +59,7 @@ UNEXPECTED = "An unexpected error occurred. Please include this ErrorId if you c
 
 TABLE = Table(
     oauth.routes,
+    identity.routes,
     queries.routes,
     collections.routes,
     composite.routes,

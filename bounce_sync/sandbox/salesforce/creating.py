@@ -15,6 +15,7 @@ from bounce_sync.sandbox.salesforce.errors import (
     no_such_column_on_sobject,
 )
 from bounce_sync.sandbox.salesforce.ids import new_id
+from bounce_sync.sandbox.salesforce.obstacles import DELETED, MISSING, read_only
 from bounce_sync.sandbox.salesforce.records import Manner, identify
 from bounce_sync.sandbox.salesforce.rules import assignee
 from bounce_sync.sandbox.store import crm_time, quoted
@@ -83,13 +84,7 @@ def _refused(service: Service, entity: Entity, wanted: dict[str, Any]) -> RowErr
         return NO_ACCESS
     fixed = [name for name in wanted if not entity.fields[name.lower()].createable]
     if fixed:
-        return RowError(
-            "INVALID_FIELD_FOR_INSERT_UPDATE",
-            f"Unable to create/update fields: {', '.join(fixed)}. Please check the security "
-            "settings of this field and verify that it is read/write for your profile or "
-            "permission set.",
-            tuple(fixed),
-        )
+        return read_only(fixed)
     missing = [name for name in _REQUIRED.get(entity.name, ()) if wanted.get(name) is None]
     if missing:
         return RowError(
@@ -174,9 +169,9 @@ def delete(service: Service, entity: Entity, given: object, manner: Manner) -> s
             (found,),
         ).fetchone()
         if row is None:
-            return RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
+            return MISSING
         if row[0]:
-            return RowError("ENTITY_IS_DELETED", "entity is deleted")
+            return DELETED
         at = crm_time(datetime.now(UTC))
         if binned:
             connection.execute(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bounce_sync.sandbox import schema
 from bounce_sync.sandbox.salesforce.errors import ServiceError, no_such_type
-from bounce_sync.sandbox.salesforce.setup_objects import SETUP_PREFIXES
+from bounce_sync.sandbox.salesforce.setup.objects import SETUP_PREFIXES
 from bounce_sync.sandbox.store import quoted
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""OAuth: tokens by four grants, introspection, revocation, and who the user is.
+"""OAuth: tokens by four grants, introspection and revocation.
 
 Token answers carry no ``expires_in``; an expired token shows by a 401 (facts/salesforce.md §1.2).
 Credentials come as form fields or by HTTP Basic (facts/wire.md 28).
@@ -15,9 +15,9 @@ from typing import Any
 
 import jwt
 
-from bounce_sync.sandbox.salesforce.http import DATA, Answer, Call, Routes
-from bounce_sync.sandbox.salesforce.service import FIRST_VERSION, LAST_VERSION, Service
-from bounce_sync.sandbox.salesforce.sessions import Session
+from bounce_sync.sandbox.salesforce.http import Answer, Call, Routes
+from bounce_sync.sandbox.salesforce.identity import identity_url
+from bounce_sync.sandbox.salesforce.service import Service
 
 routes = Routes()
 
@@ -155,13 +155,9 @@ def _audience(service: Service, audience: Any) -> bool:
     )
 
 
-def _identity_url(service: Service, user_id: str) -> str:
-    return f"{service.base_url}/id/{service.store.setting('organization_id')}/{user_id}"
-
-
 def _granted(service: Service, user_id: str, *, refresh: bool = False) -> Answer:
     session = service.sessions.issue(user_id)
-    identity = _identity_url(service, user_id)
+    identity = identity_url(service, user_id)
     issued = str(int(session.issued * 1000))
     secret = service.store.setting("client_secret").encode()
     signature = hmac.new(secret, (identity + issued).encode(), hashlib.sha256).digest()
@@ -197,7 +193,7 @@ def introspect(service: Service, call: Call) -> Answer:
             "scope": SCOPE,
             "client_id": service.store.setting("client_id"),
             "username": service.store.setting("username"),
-            "sub": _identity_url(service, session.user_id),
+            "sub": identity_url(service, session.user_id),
             "token_type": "access_token",
             "exp": int(session.expires),
             "iat": int(session.issued),
@@ -213,112 +209,3 @@ def revoke(service: Service, call: Call) -> Answer:
         return Answer({"error": "invalid_token", "error_description": "invalid token"}, 400)
     service.sessions.end(token)
     return Answer()
-
-
-@routes("GET", "/services/oauth2/userinfo")
-def userinfo(service: Service, call: Call) -> Answer:
-    session = call.user
-    user = service.user(session.user_id)
-    return Answer(
-        {
-            "sub": _identity_url(service, session.user_id),
-            "user_id": session.user_id,
-            "organization_id": service.store.setting("organization_id"),
-            "preferred_username": user.get("Username", ""),
-            "nickname": user.get("Alias", ""),
-            "name": user.get("Name", ""),
-            "email": user.get("Email", ""),
-            "email_verified": True,
-            "given_name": user.get("FirstName", ""),
-            "family_name": user.get("LastName", ""),
-            "zoneinfo": user.get("TimeZoneSidKey", "UTC"),
-            "profile": f"{service.base_url}/{session.user_id}",
-            "user_type": "STANDARD",
-            "active": True,
-            "locale": user.get("LocaleSidKey", "en_US"),
-            "language": "en_US",
-            "utcOffset": 0,
-            "urls": _urls(service, session),
-            "is_app_installed": True,
-        }
-    )
-
-
-@routes("POST", "/services/oauth2/userinfo")
-def userinfo_by_post(service: Service, call: Call) -> Answer:
-    return userinfo(service, call)
-
-
-@routes("GET", "/id/{org}/{user}")
-def identity(service: Service, call: Call, org: str, user: str) -> Answer:
-    del org, user
-    session = call.user
-    found = service.user(session.user_id)
-    return Answer(
-        {
-            "id": _identity_url(service, session.user_id),
-            "asserted_user": True,
-            "user_id": session.user_id,
-            "organization_id": service.store.setting("organization_id"),
-            "username": found.get("Username", ""),
-            "nick_name": found.get("Alias", ""),
-            "display_name": found.get("Name", ""),
-            "email": found.get("Email", ""),
-            "email_verified": True,
-            "first_name": found.get("FirstName", ""),
-            "last_name": found.get("LastName", ""),
-            "timezone": found.get("TimeZoneSidKey", "UTC"),
-            "active": True,
-            "user_type": "STANDARD",
-            "language": "en_US",
-            "locale": found.get("LocaleSidKey", "en_US"),
-            "utcOffset": 0,
-            "urls": _urls(service, session),
-            "is_app_installed": True,
-        }
-    )
-
-
-def _urls(service: Service, session: Session) -> dict[str, str]:
-    base, org = service.base_url, service.store.setting("organization_id")
-    return {
-        "enterprise": f"{base}/services/Soap/c/{{version}}/{org}",
-        "metadata": f"{base}/services/Soap/m/{{version}}/{org}",
-        "partner": f"{base}/services/Soap/u/{{version}}/{org}",
-        "rest": f"{base}/services/data/v{{version}}/",
-        "sobjects": f"{base}/services/data/v{{version}}/sobjects/",
-        "search": f"{base}/services/data/v{{version}}/search/",
-        "query": f"{base}/services/data/v{{version}}/query/",
-        "tooling_rest": f"{base}/services/data/v{{version}}/tooling/",
-        "profile": f"{base}/{session.user_id}",
-        "custom_domain": base,
-    }
-
-
-_SEASONS = ("Winter", "Spring", "Summer")  # v59 is Winter '24
-
-
-@routes("GET", "/services/data", open=True)
-def versions(_: Service, __: Call) -> Answer:
-    return Answer(
-        [
-            {
-                "label": f"{_SEASONS[(number - 59) % 3]} '{24 + (number - 59) // 3}",
-                "url": f"/services/data/v{number}.0",
-                "version": f"{number}.0",
-            }
-            for number in range(FIRST_VERSION, LAST_VERSION + 1)
-        ]
-    )
-
-
-@routes("GET", DATA)
-def resources(service: Service, call: Call, version: str) -> Answer:
-    base = f"/services/data/v{version}"
-    names = ("sobjects", "query", "queryAll", "limits", "composite", "jobs", "tooling")
-    return Answer(
-        {
-            **{name: f"{base}/{name}" for name in names},
-            "identity": _identity_url(service, call.user.user_id),
-        }
-    )

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from bounce_sync.sandbox.salesforce.entities import Entity, Field, person_accounts
+from bounce_sync.sandbox.salesforce.entities import Entity, Field
 from bounce_sync.sandbox.salesforce.errors import RowError
 from bounce_sync.sandbox.salesforce.ids import canonical
+from bounce_sync.sandbox.salesforce.obstacles import STATE, obstacles
 from bounce_sync.sandbox.salesforce.rules import assignee, broken_rules
 from bounce_sync.sandbox.store import crm_time, quoted
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from bounce_sync.sandbox.salesforce.service import Service
 
 LOCKED = RowError("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record")
-NO_EDIT = RowError("INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id")
 ROLLED_BACK = RowError(
     "ALL_OR_NONE_OPERATION_ROLLED_BACK",
     "Record rolled back because not all records were valid and the request was using AllOrNone "
@@ -78,6 +78,9 @@ class _Chunk:
             if self.errors[number] is None and isinstance(change, Change)
         ]
 
+    def wanted(self) -> list[Change]:
+        return [change for _, change in self.good()]
+
 
 def identify(entity: Entity, given: object) -> str | RowError:
     """The id a row is for."""
@@ -106,8 +109,10 @@ def update(
     _refuse_repeats(chunk)
     with _locked(service, chunk), service.writing, service.store.transaction() as connection:
         if not all(chunk.errors):
-            chunk.found = _current(connection, entity, [change for _, change in chunk.good()])
-            _refuse_by_state(service, chunk)
+            chunk.found = _current(connection, entity, chunk.wanted())
+            in_the_way = obstacles(service, entity, manner, chunk.wanted(), chunk.found)
+            for number, change in chunk.good():
+                chunk.errors[number] = in_the_way.get(change.record_id)
         if not all(chunk.errors):
             _write(service, connection, chunk)
         if settled is not None:
@@ -131,7 +136,7 @@ def _current(
     names = {name: None for change in changes for name in change.values}
     columns = ['t."Id"']
     columns += [entity.fields[name.lower()].sql + f" AS {quoted(name)}" for name in names]
-    columns += [f"t.{quoted(name)}" for name in _STATE.get(entity.name, ()) if name not in names]
+    columns += [f"t.{quoted(name)}" for name in STATE.get(entity.name, ()) if name not in names]
     ids = [change.record_id for change in changes]
     rows = connection.execute(
         f"SELECT {', '.join(columns)} FROM {quoted(entity.name)} t"
@@ -141,70 +146,7 @@ def _current(
     return {row["Id"]: row for row in rows}
 
 
-_STATE = {
-    "Contact": ("IsDeleted", "AccountId", "IsPersonAccount"),
-    "Lead": ("IsDeleted", "IsConverted", "OwnerId"),
-    "Account": ("IsDeleted", "PersonContactId"),
-}
-"""Columns that decide what may be done with a record, whoever may see them."""
-
-
-# What stands in a row's way
-
-
-def _refuse_by_state(service: Service, chunk: _Chunk) -> None:
-    store, entity = service.store, chunk.entity
-    refusals = _refusals(store.connection, chunk)
-    converted_too = store.setting("edit_converted_leads", "false") == "true"
-    persons = entity.name == "Contact" and person_accounts(store)
-    for number, change in chunk.good():
-        row = chunk.found.get(change.record_id)
-        error = None
-        if row is None:
-            error = RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
-        elif entity.name in _STATE and row["IsDeleted"]:
-            error = RowError("ENTITY_IS_DELETED", "entity is deleted")
-        elif entity.name == "Lead" and row["IsConverted"] and not converted_too:
-            error = RowError("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead")
-        elif persons and row["IsPersonAccount"]:
-            error = RowError(
-                "INVALID_PERSON_ACCOUNT_OPERATION",
-                "The contact of a person account is updated through its account",
-            )
-        elif not entity.updateable:
-            error = NO_EDIT
-        elif fixed := _not_editable(entity, change):
-            error = fixed
-        else:
-            error = refusals.get(change.record_id)
-        chunk.errors[number] = error
-
-
-def _not_editable(entity: Entity, change: Change) -> RowError | None:
-    names = [name for name in change.values if not entity.fields[name.lower()].updateable]
-    if not names:
-        return None
-    return RowError(
-        "INVALID_FIELD_FOR_INSERT_UPDATE",
-        f"Unable to create/update fields: {', '.join(names)}. Please check the security settings "
-        "of this field and verify that it is read/write for your profile or permission set.",
-        tuple(names),
-    )
-
-
-def _refusals(connection: sqlite3.Connection, chunk: _Chunk) -> dict[str, RowError]:
-    if connection.execute("SELECT 1 FROM crm_refusal LIMIT 1").fetchone() is None:
-        return {}
-    ids = [change.record_id for _, change in chunk.good()]
-    rows = connection.execute(
-        "SELECT record_id, code, message, fields FROM crm_refusal"
-        f" WHERE alert <= ? AND record_id IN ({', '.join('?' * len(ids))})",
-        (not chunk.manner.allow_save, *ids),
-    )
-    return {
-        record_id: RowError(code, message, tuple((fields or "").split()))
-        for record_id, code, message, fields in rows
-    }
+# Locks
 
 
 @contextmanager
@@ -256,7 +198,7 @@ def _write(service: Service, connection: sqlite3.Connection, chunk: _Chunk) -> N
         service,
         chunk.entity,
         chunk.manner.user_id,
-        [change.record_id for _, change in chunk.good()],
+        [change.record_id for change in chunk.wanted()],
     )
     if broken:  # the platform writes the good rows once more without the bad ones
         connection.execute("ROLLBACK TO rows")

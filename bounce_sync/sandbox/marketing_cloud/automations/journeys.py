@@ -21,7 +21,7 @@ from bounce_sync.sandbox.salesforce.ids import canonical
 from bounce_sync.sandbox.salesforce.records import Change, Manner, update
 from bounce_sync.sandbox.salesforce.service import Service
 from bounce_sync.sandbox.salesforce.sessions import Sessions
-from bounce_sync.sandbox.salesforce.setup_objects import prepare
+from bounce_sync.sandbox.salesforce.setup.objects import prepare
 from bounce_sync.sandbox.store import Store, crm_time, quoted
 
 SET, RELEASE = "bounce_sync_set", "bounce_sync_release"

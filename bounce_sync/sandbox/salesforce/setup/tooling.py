@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bounce_sync.sandbox.salesforce import setup_changes
 from bounce_sync.sandbox.salesforce.entities import Entity, Field, find_entity
 from bounce_sync.sandbox.salesforce.errors import RowError, ServiceError, not_found
 from bounce_sync.sandbox.salesforce.http import DATA, Answer, Call, Routes
 from bounce_sync.sandbox.salesforce.ids import canonical
 from bounce_sync.sandbox.salesforce.queries import answer_query
+from bounce_sync.sandbox.salesforce.setup import changes
 
 if TYPE_CHECKING:
     from bounce_sync.sandbox.salesforce.service import Service
@@ -41,7 +41,7 @@ def find(service: Service, name: str, user_id: str) -> Entity | None:
     """An object of the Tooling API: its own, or one of the org's."""
     for known, (prefix, text) in _OBJECTS.items():
         if known.lower() == name.lower():
-            setup_changes.number_fields(service.store)
+            changes.number_fields(service.store)
             fields = {}
             for entry in text.split():
                 field, kind = entry.split(":")
@@ -68,7 +68,7 @@ def make(service: Service, call: Call, version: str) -> Answer:
         raise ServiceError(
             400, "REQUIRED_FIELD_MISSING", "Required fields are missing: [Metadata]", ["Metadata"]
         )
-    outcome = setup_changes.make_field(service, str(body.get("FullName", "")), metadata)
+    outcome = changes.make_field(service, str(body.get("FullName", "")), metadata)
     if isinstance(outcome, RowError):
         raise _refused(outcome)
     return Answer({"id": outcome, "success": True, "errors": [], "warnings": [], "infos": []}, 201)
@@ -80,7 +80,7 @@ def _refused(error: RowError) -> ServiceError:
 
 
 def _row(service: Service, key: str) -> Any:
-    setup_changes.number_fields(service.store)
+    changes.number_fields(service.store)
     row = service.store.execute(
         "SELECT object, name FROM custom_field WHERE id = ?", (canonical(key),)
     ).fetchone()
@@ -102,7 +102,7 @@ def read(service: Service, call: Call, version: str, key: str) -> Answer:
             "FullName": full_name,
             "DeveloperName": row["name"].removesuffix("__c"),
             "TableEnumOrId": row["object"],
-            "Metadata": setup_changes.field_metadata(service.store, full_name),
+            "Metadata": changes.field_metadata(service.store, full_name),
         }
     )
 
@@ -111,7 +111,7 @@ def read(service: Service, call: Call, version: str, key: str) -> Answer:
 def remove(service: Service, call: Call, version: str, key: str) -> Answer:
     del call, version
     row = _row(service, key)
-    error = setup_changes.drop_field(service, row["object"], row["name"])
+    error = changes.drop_field(service, row["object"], row["name"])
     if error is not None:
         raise _refused(error)
     return Answer(None, 204)

@@ -1,0 +1,139 @@
+"""File-based deployment: a zip of components, all of them or none."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+import zipfile
+from datetime import UTC, datetime
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from lxml import etree
+
+from bounce_sync.sandbox.salesforce.ids import new_id
+from bounce_sync.sandbox.salesforce.setup.components import (
+    NAMESPACE,
+    apply_component,
+    local,
+    metadata_fault,
+)
+from bounce_sync.sandbox.salesforce.soap import text
+from bounce_sync.sandbox.store import crm_time
+
+if TYPE_CHECKING:
+    from bounce_sync.sandbox.salesforce.service import Service
+
+FOLDERS = {
+    "permissionsets": "PermissionSet",
+    "reportTypes": "ReportType",
+    "reports": "Report",
+    "layouts": "Layout",
+    "flows": "Flow",
+    "profiles": "Profile",
+}
+
+
+def deploy(service: Service, asked: etree._Element, _: str) -> str:
+    """Takes a zip; it is deployed at once, and the answer says Queued, as the service does."""
+    options = next((child for child in asked if local(child) == "DeployOptions"), None)
+    check_only = options is not None and text(options, "checkOnly") == "true"
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(base64.b64decode(text(asked, "ZipFile"))))
+    except (binascii.Error, zipfile.BadZipFile) as error:
+        raise metadata_fault("INVALID_ZIP", f"the deployment is no zip file: {error}") from None
+    results: list[dict[str, Any]] = []
+    with service.writing, service.store.transaction() as connection:
+        connection.execute("SAVEPOINT deploy")
+        for kind, full_name, element in _packed(archive):
+            refused = apply_component(service, kind, element)
+            problem = refused.message if refused else None
+            results.append({"type": kind, "fullName": full_name, "problem": problem})
+        if check_only or any(one["problem"] for one in results):
+            connection.execute("ROLLBACK TO deploy")
+        connection.execute("RELEASE deploy")
+        deploy_id = new_id("0Af")
+        connection.execute(
+            "INSERT INTO metadata_deploy VALUES (?, ?, ?)",
+            (
+                deploy_id,
+                crm_time(datetime.now(UTC)),
+                json.dumps({"results": results, "checkOnly": check_only}),
+            ),
+        )
+    return f"<result><done>false</done><id>{deploy_id}</id><state>Queued</state></result>"
+
+
+def _packed(archive: zipfile.ZipFile) -> list[tuple[str, str, etree._Element]]:
+    """The components of a zip in the Metadata API's layout: fields first, then permission sets."""
+    found: list[tuple[str, str, etree._Element]] = []
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    for path in archive.namelist():
+        folder, _, name = path.removeprefix("unpackaged/").partition("/")
+        if not name or name.endswith("/") or folder == "package.xml":
+            continue
+        try:
+            root = etree.fromstring(archive.read(path), parser)
+        except etree.XMLSyntaxError as error:
+            raise metadata_fault("INVALID_FILE", f"{path} is no XML: {error}") from None
+        if folder == "objects":
+            owner = name.removesuffix(".object")
+            for kind, tag in (("CustomField", "fields"), ("ListView", "listViews")):
+                for part in root.findall(f"{{{NAMESPACE}}}{tag}"):
+                    full_name = f"{owner}.{text(part, 'fullName')}"
+                    _name(part, full_name)
+                    found.append((kind, full_name, part))
+        elif folder in FOLDERS:
+            full_name = name.rsplit(".", 1)[0]
+            _name(root, full_name)
+            found.append((FOLDERS[folder], full_name, root))
+        else:
+            found.append((local(root), name.rsplit(".", 1)[0], root))
+    order = {"CustomField": 0, "PermissionSet": 1}
+    return sorted(found, key=lambda one: order.get(one[0], 2))
+
+
+def _name(element: etree._Element, full_name: str) -> None:
+    for child in element:
+        if isinstance(child.tag, str) and local(child) == "fullName":
+            child.text = full_name
+            return
+    named = etree.Element(f"{{{NAMESPACE}}}fullName")
+    named.text = full_name
+    element.insert(0, named)
+
+
+def deploy_status(service: Service, asked: etree._Element, _: str) -> str:
+    """How a deployment went, component by component."""
+    deploy_id = text(asked, "asyncProcessId")
+    row = service.store.execute(
+        "SELECT result FROM metadata_deploy WHERE id = ?", (deploy_id,)
+    ).fetchone()
+    if row is None:
+        raise metadata_fault("INVALID_CROSS_REFERENCE_KEY", f"no deployment with id {deploy_id}")
+    kept = json.loads(row[0])
+    good = [one for one in kept["results"] if not one["problem"]]
+    bad = [one for one in kept["results"] if one["problem"]]
+    details = "".join(
+        f"<componentSuccesses><componentType>{one['type']}</componentType>"
+        f"<fullName>{escape(one['fullName'])}</fullName><success>true</success></componentSuccesses>"
+        for one in good
+    ) + "".join(
+        f"<componentFailures><componentType>{one['type']}</componentType>"
+        f"<fullName>{escape(one['fullName'])}</fullName><problem>{escape(one['problem'])}</problem>"
+        "<problemType>Error</problemType><success>false</success></componentFailures>"
+        for one in bad
+    )
+    return (
+        f"<result><checkOnly>{str(kept['checkOnly']).lower()}</checkOnly>"
+        f"<details>{details}</details><done>true</done><id>{deploy_id}</id>"
+        f"<numberComponentErrors>{len(bad)}</numberComponentErrors>"
+        f"<numberComponentsDeployed>{len(good)}</numberComponentsDeployed>"
+        f"<numberComponentsTotal>{len(good) + len(bad)}</numberComponentsTotal>"
+        "<numberTestErrors>0</numberTestErrors><numberTestsCompleted>0</numberTestsCompleted>"
+        "<numberTestsTotal>0</numberTestsTotal>"
+        f"<status>{'Failed' if bad else 'Succeeded'}</status>"
+        f"<success>{str(not bad).lower()}</success></result>"
+    )
