@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, null, or_, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+)
 
 from bounce_sync.ledger.schema import bulk_job_intent, carry_over, intent, outcome, run
 from bounce_sync.rules.policy import CARRY_DAYS
@@ -26,9 +38,14 @@ _IMAGES = (
 )
 
 
-def _last_outcome() -> ColumnElement[int]:
-    newer = outcome.alias("newer")
-    return select(func.max(newer.c.id)).where(newer.c.intent_id == intent.c.id).scalar_subquery()
+def _last_outcomes(intents: CTE) -> CTE:
+    """intent_id and id of the last outcome of each of `intents` (column id) that has one."""
+    return (
+        select(outcome.c.intent_id, func.max(outcome.c.id).label("id"))
+        .join(intents, intents.c.id == outcome.c.intent_id)
+        .group_by(outcome.c.intent_id)
+        .cte("last_outcomes")
+    )
 
 
 def _confirmed() -> ColumnElement[bool]:
@@ -108,6 +125,7 @@ def updates(run_id: str, partition: str | None) -> Select:
     if partition is not None:
         last = last.where(run.c.partition == partition)
     attempts = last.cte("attempts")
+    answers = _last_outcomes(attempts)
     return (
         select(
             *_IMAGES,
@@ -119,13 +137,21 @@ def updates(run_id: str, partition: str | None) -> Select:
         )
         .join(attempts, attempts.c.id == intent.c.id)
         .join(run, run.c.number == intent.c.run_number)
-        .outerjoin(outcome, outcome.c.id == _last_outcome())
+        .outerjoin(answers, answers.c.intent_id == intent.c.id)
+        .outerjoin(outcome, outcome.c.id == answers.c.id)
         .order_by(intent.c.id)
     )
 
 
 def history(condition: ColumnElement[bool]) -> Select:
     """Every intent that meets `condition` with its run and its last outcome, oldest first."""
+    chosen = (
+        select(intent.c.id)
+        .join(run, run.c.number == intent.c.run_number)
+        .where(condition)
+        .cte("chosen")
+    )
+    answers = _last_outcomes(chosen)
     return (
         select(
             intent.c.id,
@@ -149,9 +175,10 @@ def history(condition: ColumnElement[bool]) -> Select:
             outcome.c.message,
             outcome.c.at.label("settled_at"),
         )
+        .join(chosen, chosen.c.id == intent.c.id)
         .join(run, run.c.number == intent.c.run_number)
-        .outerjoin(outcome, outcome.c.id == _last_outcome())
-        .where(condition)
+        .outerjoin(answers, answers.c.intent_id == intent.c.id)
+        .outerjoin(outcome, outcome.c.id == answers.c.id)
         .order_by(intent.c.id)
     )
 
