@@ -48,30 +48,27 @@ def said_of(
 
     A key that neither frame has is not judged: nothing is done on a guess.
     """
-    asked = pd.DataFrame({"form": compared_form(keys, policy.match_field)})
-    # Spellings of one key are equal but for case, which leaves few rows of a large table.
-    folded = keys.str.lower()
-    known = []
-    for frame in (held, released):
-        nearly = frame[is_in(frame["subscriber_key"].str.lower(), folded)]
-        form = compared_form(nearly["subscriber_key"], policy.match_field)
-        known.append(nearly.assign(form=form).sort_values("subscriber_key"))
-    holds, others = known
+    form = compared_form(keys, policy.match_field)
+    holds = _about(keys, held, policy)
+    others = _about(keys, released, policy)
     others = others.assign(rank=others["status"].map(_ranks(policy))).sort_values("rank")
     address = holds.drop_duplicates("form").set_index("form")["email_address"]
     status = others.drop_duplicates("form").set_index("form")["status"]
-
-    is_held = is_in(asked["form"], holds["form"])
+    status = form.map(status).astype("str").fillna(NOT_JUDGED)
     return pd.DataFrame(
         {
-            "status": asked["form"]
-            .map(status)
-            .astype("str")
-            .fillna(NOT_JUDGED)
-            .mask(is_held, HELD),
-            "held_address": asked["form"].map(address).astype("str"),
+            "status": status.mask(is_in(form, holds["form"]), HELD),
+            "held_address": form.map(address).astype("str"),
         }
     )
+
+
+def _about(keys: pd.Series, answers: pd.DataFrame, policy: SyncPolicy) -> pd.DataFrame:
+    """SFMC's answers about the keys, in whatever spelling, with the compared form of theirs."""
+    # Spellings of one key are equal but for case, which leaves few rows of a large table.
+    nearly = answers[is_in(answers["subscriber_key"].str.lower(), keys.str.lower())]
+    form = compared_form(nearly["subscriber_key"], policy.match_field)
+    return nearly.assign(form=form).sort_values("subscriber_key")
 
 
 def _ranks(policy: SyncPolicy) -> dict[str, int]:
