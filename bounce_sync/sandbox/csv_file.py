@@ -95,10 +95,11 @@ class CsvFile:
             else:
                 seen.add(found.target)
                 self._columns.append(found)
-        missing = [name for name in required if name.lower() not in map(str.lower, self.header)]
+        given = {name.lower() for name in self.header}
+        missing = [name for name in required if given and name.lower() not in given]
         for name in missing:
             self._complain(1, f"the column {name!r} is missing")
-        self._readable = len(self._columns) == len(self.header) and not missing
+        self._readable = bool(given) and len(self._columns) == len(self.header) and not missing
 
     def cells(self) -> Iterator[tuple[int, list[str]]]:
         """The rows as they stand, each with the line on which it ends; blank lines are left out."""
@@ -170,14 +171,19 @@ class CsvFile:
                 return
 
     def _names(self) -> list[str]:
+        """The header; empty, and noted, where there is none to be read."""
         try:
             with self.path.open(encoding="utf-8-sig", newline="") as file:
-                names = next(csv.reader(file, strict=True), [])
-        except (csv.Error, UnicodeDecodeError):
-            names = []
-        if not names:
+                names = next(csv.reader(file, strict=True), None)
+        except csv.Error as error:
+            self._complain(1, f"can't be read as CSV: {error}")
+        except UnicodeDecodeError:
+            self._complain(_undecodable_line(self.path), "isn't UTF-8")
+        else:
+            if names:
+                return [name.strip() for name in names]
             self._complain(1, "has no header")
-        return [name.strip() for name in names]
+        return []
 
     def _complain(self, line: int, what: str, column: str = "") -> bool:
         self.complaints.add(self.path, line, what, column)

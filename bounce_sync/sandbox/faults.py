@@ -226,11 +226,11 @@ class FaultyWire:
 
     async def _drop_before(self, _: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         await _whole_request(receive)
-        await _drop(scope, receive)
+        await drop(scope["extensions"][TRANSPORT], receive)
 
     async def _drop_after(self, _: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         await self._answer(scope, receive)
-        await _drop(scope, receive)
+        await drop(scope["extensions"][TRANSPORT], receive)
 
     async def _truncate(self, _: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         start, body = await self._answer(scope, receive)
@@ -238,7 +238,7 @@ class FaultyWire:
         await send(
             {"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True}
         )
-        await _drop(scope, receive, flush=True)
+        await drop(scope["extensions"][TRANSPORT], receive, flush=True)
 
     async def _garble(self, entry: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         start, body = await self._answer(scope, receive)
@@ -265,9 +265,8 @@ async def _whole_request(receive: Receive) -> None:
         pass
 
 
-async def _drop(scope: Scope, receive: Receive, *, flush: bool = False) -> None:
-    """Closes the connection, after what was sent has gone out (``flush``) or at once."""
-    transport: asyncio.Transport = scope["extensions"][TRANSPORT]
+async def drop(transport: asyncio.Transport, receive: Receive, *, flush: bool = False) -> None:
+    """Closes a connection, after what was sent has gone out (``flush``) or at once."""
     if flush:
         transport.close()
     else:

@@ -15,8 +15,9 @@ import os
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bounce_sync.sandbox import status
-from bounce_sync.sandbox.faults import TRANSPORT, Faults, FaultyWire
+from bounce_sync.sandbox.faults import TRANSPORT, Faults, FaultyWire, drop
 from bounce_sync.sandbox.store import SandboxError, Store
 
 LOOPBACK = "127.0.0.1"
@@ -125,11 +126,34 @@ def _application(service: str, store: Store, base_url: str) -> ASGIApp:
 # -- sockets and certificates -----------------------------------------------------------------
 
 
-def _listen(host: str, port: int, service: str) -> socket.socket:
+class _Listener(socket.socket):
+    """Remembers the connections that it accepted: one that never finishes its TLS handshake is
+    known to nobody else, and would outlive the server.
+    """
+
+    def __init__(self, family: int) -> None:
+        super().__init__(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self.accepted: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        connection, address = super().accept()
+        self.accepted.add(connection)
+        return connection, address
+
+    def hang_up(self) -> bool:
+        """Ends the connections that are still open; False when there are none."""
+        still_open = [connection for connection in self.accepted if connection.fileno() != -1]
+        for connection in still_open:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        return bool(still_open)
+
+
+def _listen(host: str, port: int, service: str) -> _Listener:
     """A listening socket: clients may connect from now on, and wait for the server to take them."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = _Listener(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((host, port))
         listener.listen(BACKLOG)
@@ -183,14 +207,18 @@ async def _with_transport(
     app: ASGIApp, transport: asyncio.Transport, scope: Scope, receive: Receive, send: Send
 ) -> None:
     scope.setdefault("extensions", {})[TRANSPORT] = transport
-    await app(scope, receive, send)
+    try:
+        await app(scope, receive, send)
+    except asyncio.CancelledError:  # the server stops, and has waited long enough
+        await drop(transport, receive)
 
 
 class _Server(uvicorn.Server):
-    """Says when it has started, or that it won't."""
+    """Says when it has started, and stops at once."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, listener: _Listener) -> None:
         super().__init__(config)
+        self.listener = listener
         self.settled = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -204,8 +232,6 @@ class _Server(uvicorn.Server):
         """
         for server in self.servers:
             server.close()
-        for listener in sockets or []:
-            listener.close()
         state = self.server_state
         if state.tasks:
             await asyncio.wait(list(state.tasks), timeout=GRACE)
@@ -216,16 +242,17 @@ class _Server(uvicorn.Server):
         await asyncio.sleep(FLUSH if state.connections else 0)
         for connection in list(state.connections):
             connection.transport.abort()
-        while state.connections:
-            await asyncio.sleep(0)
+        while self.listener.hang_up():
+            await asyncio.sleep(0.001)
 
 
 @contextmanager
 def _running(
-    app: ASGIApp, listener: socket.socket, context: ssl.SSLContext | None, service: str
+    app: ASGIApp, listener: _Listener, context: ssl.SSLContext | None, service: str
 ) -> Iterator[None]:
     config = uvicorn.Config(
         app,
+        loop="asyncio",
         http=_Protocol,
         ws="none",
         lifespan="off",
@@ -239,7 +266,7 @@ def _running(
     )
     config.load()
     config.ssl = context
-    server = _Server(config)
+    server = _Server(config, listener)
 
     def run() -> None:
         try:

@@ -1,0 +1,1 @@
+"""The sandbox below its two services: state, CSV folders, server, faults, commands."""
