@@ -166,6 +166,7 @@ def undo(
             return Undone("", plan, empty(CrmFlagUpdates))
         partition, wrote_to = (str(intents[name].iloc[0]) for name in ("partition", "target"))
         ledger.begin_run(undo_id, partition, wrote_to, undoes=run_id)
+        say(f"Undoing {len(plan.changes):,} writes of run {run_id} as run {undo_id}.")
         journal = ledger.run_journal(undo_id, partition, plan.undoes)
         FlagWriter(connection, journal, say).write(plan.changes, facts)
     return Undone(undo_id, plan, ledger.updates(undo_id))

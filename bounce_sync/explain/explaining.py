@@ -59,13 +59,18 @@ def explain(
     def of(asset: str) -> pd.DataFrame:
         return person.is_theirs(rows.having(asset, subscriber_key=spellings))
 
-    def of_records_too(asset: str) -> pd.DataFrame:
-        return person.is_theirs(
-            rows.having(asset, subscriber_key=spellings, record_id=person.records)
+    def of_records_too(asset: str, *, replaced_too: bool = False) -> pd.DataFrame:
+        found = rows.having(
+            asset,
+            replaced_too=replaced_too,
+            subscriber_key=spellings,
+            record_id=person.records,
         )
+        return person.is_theirs(found)
 
     bounced, held, released = of("raw_bounces"), of("held_subscribers"), of("released_subscribers")
-    state, decided = of_records_too("crm_flag_state"), of_records_too("crm_flag_changes")
+    state = of_records_too("crm_flag_state")
+    decided = of_records_too("crm_flag_changes", replaced_too=True)
     history = ledger.history(list(person.records), list(spellings))
 
     def end_of(partition: str) -> datetime:

@@ -40,6 +40,9 @@ from bounce_sync.ledger.errors import LedgerError, LedgerTooNew
 BUSY_SECONDS = 60
 """How long one transaction waits for another one of the same SQLite file."""
 
+CONNECT_SECONDS = 20
+"""How long a PostgreSQL server has to answer."""
+
 CHUNK = 50_000
 """Rows that are in memory as Python objects at once."""
 
@@ -179,7 +182,9 @@ def _engine(address: URL) -> Engine:
         return engine
     try:
         return create_engine(
-            address, poolclass=NullPool, connect_args={"options": "-c timezone=UTC"}
+            address,
+            poolclass=NullPool,
+            connect_args={"options": "-c timezone=UTC", "connect_timeout": CONNECT_SECONDS},
         )
     except ImportError as error:
         raise LedgerError(

@@ -152,6 +152,14 @@ def test_the_answer_says_why(lake: Path, ledger: Ledger) -> None:
     assert nobody.answer.startswith("Nothing is known")
 
 
+def test_a_plan_that_was_replaced_is_told_too(lake: Path, ledger: Ledger) -> None:
+    before = decision(ANN.lower(), ANN, "none", "domain_spike")
+    store(lake / "_replaced", "crm_flag_changes", f"{MONDAY}.20260203T090000000000", before)
+    story = explain(ANN, str(lake), ledger)
+    reasons = [each.details["reason"] for each in story.timeline if each.kind == "decision"]
+    assert reasons == ["domain_spike", "held", "still_held", "released"]
+
+
 class CrmOfToday:
     """A CRM in which Ann was cleared by hand."""
 
