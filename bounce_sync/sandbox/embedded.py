@@ -40,7 +40,7 @@ def business_units(folder: Path) -> tuple[str, ...]:
 
 def _prepare(folder: Path) -> None:
     if not (folder / FILE).exists():
-        with Store.create(folder, seed=SEED) as store:
+        with Store.making(folder, seed=SEED) as store:
             simulate(store, subscribers=SUBSCRIBERS, days=DAYS, seed=SEED)
         return
     with Store.open(folder) as store:

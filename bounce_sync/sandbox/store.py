@@ -46,8 +46,10 @@ SQL_TYPES = {
 }
 """Column types of CRM fields; every other type is text that compares without case, as in SOQL."""
 
-_PRAGMAS: tuple[str, ...] = ("synchronous = NORMAL", "cache_size = -8192", "mmap_size = 1073741824")
-_PRAGMAS_WHEN_MAKING = ("journal_mode = OFF", "synchronous = OFF", "cache_size = -131072")
+_PRAGMAS: tuple[str, ...] = ("synchronous = NORMAL", "cache_size = -4096")
+"""Each of many threads has its own page cache: the operating system's is the one that counts."""
+
+_PRAGMAS_WHEN_MAKING = ("journal_mode = OFF", "synchronous = OFF", "cache_size = -65536")
 
 
 class SandboxError(Exception):
