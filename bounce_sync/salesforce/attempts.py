@@ -34,9 +34,11 @@ class Attempts:
         self.frames.append(tables.shape(tables.CrmFlagUpdates, frame)[UPDATES])
         self.rows += len(frame)
 
-    def updates(self) -> pd.DataFrame:
-        """`CrmFlagUpdates` without its run_id."""
+    def updates(self, *, repeated: bool) -> pd.DataFrame:
+        """`CrmFlagUpdates` without its run_id; `repeated`: some rows may have been sent twice."""
         if not self.frames:
             return tables.empty(tables.CrmFlagUpdates)[UPDATES]
         together = pd.concat(self.frames, ignore_index=True)
+        if not repeated:
+            return together
         return together.drop_duplicates(["object", "record_id"], keep="last").reset_index(drop=True)

@@ -38,7 +38,7 @@ class Batch:
         return not any(self.ends & other.ends for other in others)
 
 
-def by_account(changes: pd.DataFrame, org: Org) -> tuple[np.ndarray, np.ndarray]:
+def by_account(changes: pd.DataFrame, org: Org) -> tuple[np.ndarray, pd.Series]:
     """Positions in the order in which they are written, and the Account of each of these.
 
     A row without an Account (a Lead) is a family of its own.
@@ -47,15 +47,16 @@ def by_account(changes: pd.DataFrame, org: Org) -> tuple[np.ndarray, np.ndarray]
     account = changes["account_id"].mask(target != changes["object"], record_id).fillna(record_id)
     keys = pd.DataFrame({"object": target, "account": account, "id": record_id})
     order = keys.reset_index(drop=True).sort_values(["object", "account", "id"]).index.to_numpy()
-    return order, account.to_numpy(object)[order]
+    return order, account.iloc[order]
 
 
 def batches(changes: pd.DataFrame, org: Org, size: int = BATCH) -> list[Batch]:
     """All rows, in as few batches as hold them."""
     order, account = by_account(changes, org)
-    return [
-        Batch(
-            order[at : at + size], frozenset((account[at], account[min(at + size, len(order)) - 1]))
+    found = []
+    for at in range(0, len(order), size):
+        accounts = account.iloc[at : at + size]
+        found.append(
+            Batch(order[at : at + size], frozenset({str(accounts.iat[0]), str(accounts.iat[-1])}))
         )
-        for at in range(0, len(order), size)
-    ]
+    return found

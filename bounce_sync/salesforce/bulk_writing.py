@@ -6,11 +6,14 @@ finds the job (`finish_job`) instead of sending its rows again.
 
 from __future__ import annotations
 
+import io
 import threading
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
 import pandas as pd
 
 from bounce_sync import tables
@@ -31,7 +34,7 @@ from bounce_sync.salesforce.errors import (
     remedy_of_row,
 )
 from bounce_sync.salesforce.journal import WRITTEN, Journal, RowOutcome
-from bounce_sync.salesforce.payload import CSV_ROW, payload
+from bounce_sync.salesforce.payload import CSV_ROW, payload, targets
 
 LARGEST_UPLOAD = 100_000_000
 """Bytes of one job's file; Salesforce takes 150 MB after encoding (facts/salesforce.md §3.1)."""
@@ -51,13 +54,22 @@ Review = Callable[[pd.DataFrame], pd.DataFrame]
 
 @dataclass
 class _Running:
-    """A job under way."""
+    """A job under way: its rows by their positions, as a million of them are held but once."""
 
     id: str
-    rows: pd.DataFrame
-    ids: list[str]
-    intents: list[int]
+    changes: pd.DataFrame
+    positions: np.ndarray
+    reviewed: pd.DataFrame | None
+    """The rows, where the review left other ones than the plan's."""
+    intents: array[int]
     attempted_at: datetime
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        return self.changes.iloc[self.positions] if self.reviewed is None else self.reviewed
+
+    def __len__(self) -> int:
+        return len(self.intents)
 
 
 class BulkWriter:
@@ -87,32 +99,37 @@ class BulkWriter:
         A job that couldn't be filled is aborted, and its rows are among those to send again.
         Raises the error of a cause that holds for all.
         """
-        org = self._connection.org
-        order, _ = by_account(changes, org)
-        load = payload(changes, org, date_is_day=date_is_day)
-        for name in load.cells["object"].unique():
-            own = order[(load.cells["object"] == name).to_numpy()[order]]
+        target, _ = targets(changes, self._connection.org)
+        order, _ = by_account(changes, self._connection.org)
+        for name in target.unique():
+            own = order[(target == name).to_numpy()[order]]
             for at in range(0, len(own), LARGEST_UPLOAD // CSV_ROW):
                 if self._stop.is_set():
                     return
-                part = changes.iloc[own[at : at + LARGEST_UPLOAD // CSV_ROW]]
-                self._start_job(name, part, review, date_is_day)
+                positions = own[at : at + LARGEST_UPLOAD // CSV_ROW]
+                self._start_job(name, changes, positions, review, date_is_day)
 
-    def _start_job(self, name: str, part: pd.DataFrame, review: Review, day: bool) -> None:
+    def _start_job(
+        self, name: str, changes: pd.DataFrame, positions: np.ndarray, review: Review, day: bool
+    ) -> None:
         self._connection.budget.require(3, f"creation of a Bulk job for {name}")
-        slices = [review(part.iloc[at : at + SLICE]) for at in range(0, len(part), SLICE)]
-        rows = pd.concat(slices, ignore_index=True)
-        if rows.empty:
+        content, intents, slices, altered = io.BytesIO(), array("q"), [], False
+        for at in range(0, len(positions), SLICE):
+            planned = changes.iloc[positions[at : at + SLICE]]
+            rows = review(planned)
+            altered |= rows is not planned
+            slices.append(rows)
+            intents.extend(self._journal.intend(rows))
+            content.write(payload(rows, self._connection.org, date_is_day=day).csv(name, at == 0))
+        if not intents:
             return
-        load = payload(rows, self._connection.org, date_is_day=day)
-        intents = []
-        for at in range(0, len(rows), SLICE):
-            intents += self._journal.intend(rows.iloc[at : at + SLICE])
-        sent = _Running("", rows, load.ids, intents, datetime.now(UTC))
+        reviewed = pd.concat(slices, ignore_index=True) if altered else None
+        del slices
+        sent = _Running("", changes, positions, reviewed, intents, datetime.now(UTC))
         try:
             sent.id = self._api.create(name).id
             self._journal.job_sent(intents, sent.id)
-            self._api.upload(sent.id, load.csv())
+            self._api.upload(sent.id, content.getvalue())
         except SalesforceError as error:
             self._give_up(sent, error)
             return
@@ -122,13 +139,13 @@ class BulkWriter:
             self._doubtful(sent, error)
             return
         self._running.append(sent)
-        self._say(f"Bulk job {sent.id}: {len(rows):,} {name} records uploaded.")
+        self._say(f"Bulk job {sent.id}: {len(sent):,} {name} records uploaded.")
 
     def _give_up(self, sent: _Running, error: SalesforceError) -> None:
         """A job that never was closed: nothing of it runs, so its rows can be sent again."""
         if sent.id:
             self._abort(sent.id)
-        self._settle(sent, [_ABORTED] * len(sent.rows))
+        self._settle(sent, [_ABORTED] * len(sent))
         if not isinstance(error, ServiceUnavailable | UnreadableAnswer):
             raise error
 
@@ -138,7 +155,7 @@ class BulkWriter:
         try:
             state = self._api.get(sent.id).state
         except SalesforceError:
-            self._settle(sent, [_pending(sent.id)] * len(sent.rows))
+            self._settle(sent, [_pending(sent.id)] * len(sent))
             raise error from None
         if state == bulk.OPEN:
             self._give_up(sent, error)
@@ -175,8 +192,8 @@ class BulkWriter:
                     )
         finally:
             for job in self._running:
-                self.pending += len(job.rows)
-                self._settle(job, [_pending(job.id)] * len(job.rows))
+                self.pending += len(job)
+                self._settle(job, [_pending(job.id)] * len(job))
             self._running.clear()
         if self._error:
             raise self._error
@@ -194,39 +211,33 @@ class BulkWriter:
             pause = min(pause * 1.7, 30.0)
 
     def _settle(self, job: _Running, outcomes: list[RowOutcome]) -> None:
+        rows = job.rows
         self._journal.settle(job.intents, outcomes)
-        self._attempts.add(job.rows, outcomes, job.attempted_at)
-        remedies = [
-            remedy_of_row(each.error_code or "", each.message or "")
-            if each.outcome == tables.REJECTED
-            else None
-            for each in outcomes
-        ]
-        repeated = [
-            remedy is not None and remedy.action in (Action.RETRY, Action.SAVE_DUPLICATE)
-            for remedy in remedies
-        ]
-        if any(repeated):
-            self.again.append(job.rows[repeated])
-        for outcome, remedy in zip(outcomes, remedies, strict=True):
-            if remedy and remedy.action is Action.STOP and self._error is None:
-                self._error = RequestRejected(
-                    f"Bulk job {job.id}",
-                    200,
-                    outcome.error_code or "",
-                    outcome.message or "",
-                    remedy,
-                )
+        self._attempts.add(rows, outcomes, job.attempted_at)
+        repeated = []
+        for number, outcome in enumerate(outcomes):
+            if outcome.outcome != tables.REJECTED:
+                continue
+            code, message = outcome.error_code or "", outcome.message or ""
+            remedy = remedy_of_row(code, message)
+            if remedy.action in (Action.RETRY, Action.SAVE_DUPLICATE):
+                repeated.append(number)
+            elif remedy.action is Action.STOP and self._error is None:
+                what = f"Bulk job {job.id}"
+                self._error = RequestRejected(what, 200, code, message, remedy)
+        if repeated:
+            self.again.append(rows.iloc[repeated])
 
     def _outcomes(self, job: _Running, state: Job) -> list[RowOutcome]:
         """What became of each row of an ended job; written only where the CRM's files agree."""
         self._say(
             f"Bulk job {job.id}: {state.state}, {state.processed - state.failed:,} written, "
-            f"{state.failed:,} refused of {len(job.ids):,}."
+            f"{state.failed:,} refused of {len(job):,}."
         )
-        if state.state == bulk.COMPLETE and not state.failed and state.processed == len(job.ids):
-            return [WRITTEN] * len(job.ids)
-        return read_outcomes(self._api, state, job.ids)
+        if state.state == bulk.COMPLETE and not state.failed and state.processed == len(job):
+            return [WRITTEN] * len(job)
+        _, ids = targets(job.rows, self._connection.org)
+        return read_outcomes(self._api, state, ids.tolist())
 
 
 def read_outcomes(api: BulkApi, job: Job, ids: list[str]) -> list[RowOutcome]:

@@ -62,14 +62,13 @@ class Payload:
             records.append(record)
         return records
 
-    def csv(self) -> bytes:
-        """All rows, which are of one object, as a Bulk file: UTF-8, commas, LF."""
-        header = ",".join(("Id", *self.fields_of(self.cells["object"].iloc[0])))
-        file = io.BytesIO(f"{header}\n".encode())
-        file.seek(0, io.SEEK_END)
-        table = pa.Table.from_pandas(
-            self.cells[["record_id", "flag", "date"]], preserve_index=False
-        )
+    def csv(self, name: str, with_header: bool) -> bytes:
+        """All rows, which are of the object `name`, as a Bulk file: UTF-8, commas, LF."""
+        file = io.BytesIO()
+        if with_header:
+            file.write((",".join(("Id", *self.fields_of(name))) + "\n").encode())
+        columns = self.cells[["record_id", "flag", "date"]]
+        table = pa.Table.from_pandas(columns, preserve_index=False)
         # No value needs quotes; one that did would be refused here.
         csv.write_csv(table, file, csv.WriteOptions(include_header=False, quoting_style="none"))
         return file.getvalue()

@@ -75,7 +75,7 @@ class FlagWriter:
             waiting = self._round(waiting, by_bulk, facts, review or _all_of_them, attempts)
             if waiting.empty:
                 break
-        updates = attempts.updates()
+        updates = attempts.updates(repeated=number > 0)
         for code, rows in updates["error_code"].value_counts().items():
             self._say(f"{rows:,} not written, {code}: {remedy_of_row(str(code)).advice}")
         return updates
