@@ -213,6 +213,12 @@ async def _with_transport(
         await drop(transport, receive)
 
 
+HANG_UPS = 250
+"""How often connections are ended before the server leaves: one may be nobody's by then, and its
+socket goes with the process.
+"""
+
+
 class _Server(uvicorn.Server):
     """Says when it has started, and stops at once."""
 
@@ -242,7 +248,9 @@ class _Server(uvicorn.Server):
         await asyncio.sleep(FLUSH if state.connections else 0)
         for connection in list(state.connections):
             connection.transport.abort()
-        while self.listener.hang_up():
+        for _ in range(HANG_UPS):
+            if not self.listener.hang_up():
+                break
             await asyncio.sleep(0.001)
 
 
