@@ -26,5 +26,5 @@ daily_schedule = dg.build_schedule_from_partitioned_job(
     description="At 03:00 server time the day before: by then 99 % of its events have arrived.",
 )
 
-JOBS = [daily_job, undo_run]
-SCHEDULES = [daily_schedule]
+JOBS = (daily_job, undo_run)
+SCHEDULES = (daily_schedule,)

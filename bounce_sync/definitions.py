@@ -4,7 +4,7 @@ import dagster as dg
 
 from bounce_sync import automation
 from bounce_sync.assets import checks, contracts, crm, marketing_cloud, staging
-from bounce_sync.assets.resources import Crm, Installation, MarketingCloud, PolicyResource
+from bounce_sync.assets.resources import Crm, Installation, MarketingCloud, editable_policy
 from bounce_sync.storage import LakeIOManager
 
 
@@ -31,7 +31,7 @@ defs = dg.Definitions(
         "installation": installation,
         "marketing_cloud": MarketingCloud(installation=installation),
         "crm": Crm(installation=installation),
-        "policy": PolicyResource(),
+        "policy": editable_policy(),
         "io_manager": lake_io_manager,
     },
     executor=dg.in_process_executor,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from bounce_sync.environment import (
@@ -24,6 +24,9 @@ from bounce_sync.environment import (
     environment,
 )
 from bounce_sync.rules import server_time
+
+SourceName = Literal["soap", "data_views", "files"]
+HeldMode = Literal["all", "by_key"]
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,10 @@ class Settings:
     ca_bundle: str | None
     alerts: tuple[str, ...] = field(repr=False)
     utc_offset: str
-    source: str
+    source: SourceName
     files: str | None
     files_format: dict[str, Any]
-    held: str
+    held: HeldMode
     business_units: tuple[str, ...]
     marketing_cloud: MarketingCloudSettings | None
     """None: the embedded sandbox says."""
@@ -139,10 +142,10 @@ class Settings:
             ca_bundle=reader.file("BOUNCE_SYNC_CA_BUNDLE"),
             alerts=tuple(reader.text("BOUNCE_SYNC_ALERTS").split()),
             utc_offset=reader.text("SFMC_UTC_OFFSET"),
-            source=source,
+            source=cast("SourceName", source),
             files=reader.text("SFMC_FILES") or None,
             files_format=reader.parsed("SFMC_FILES_FORMAT", _json_object),
-            held=reader.text("SFMC_HELD"),
+            held=cast("HeldMode", reader.text("SFMC_HELD")),
             business_units=reader.parsed("SFMC_BUSINESS_UNITS", _numbers),
             marketing_cloud=marketing_cloud,
             salesforce=salesforce,

@@ -369,7 +369,7 @@ def shape(model: type[Table], columns: dict[str, Any] | pd.DataFrame) -> pd.Data
         raise KeyError(f"{model.__name__} has no column {', '.join(map(str, unknown))}")
     shaped = {}
     for name, column in schema.columns.items():
-        dtype = "str" if str(column.dtype).startswith("string") else column.dtype.type
+        dtype: Any = "str" if str(column.dtype).startswith("string") else column.dtype.type
         values = frame[name] if name in frame else pd.Series(pd.NA, index=frame.index, dtype=object)
         shaped[name] = values.astype(dtype)
     return pd.DataFrame(shaped, index=frame.index).reset_index(drop=True)

@@ -152,10 +152,10 @@ def by(
 
 def reasons_table(changes: pd.DataFrame) -> dg.MetadataValue:
     """Actions and reasons of a plan with their counts and what they mean."""
-    counted = changes.groupby(["action", "reason"]).size().sort_values(ascending=False)
+    counted = changes.groupby(["action", "reason"], as_index=False).agg(records=("reason", "size"))
     rows = "\n".join(
-        f"| {action} | {reason} | {count:,} | {REASONS[reason]} |"
-        for (action, reason), count in counted.items()
+        f"| {row.action} | {row.reason} | {row.records:,} | {REASONS[str(row.reason)]} |"
+        for row in counted.sort_values("records", ascending=False).itertuples()
     )
     return dg.MetadataValue.md(
         f"| action | reason | count | meaning |\n|---|---|--:|---|\n{rows or '| none | | 0 | |'}"

@@ -25,23 +25,7 @@ from bounce_sync.settings import Settings
 from bounce_sync.storage import Lake
 
 
-def _launchpad_fields() -> dict[str, Any]:
-    """The policy's settings as fields of a resource: the dataclass stays the only declaration."""
-    listed: dict[str, Any] = {}
-    for setting in dataclasses.fields(SyncPolicy):
-        default = setting.default
-        kind = list[str] if isinstance(default, tuple) else type(default)
-        listed[setting.name] = (
-            kind,
-            pydantic.Field(
-                default=list(default) if isinstance(default, tuple) else default,
-                description=setting.metadata["description"],
-            ),
-        )
-    return listed
-
-
-class _Policy(dg.ConfigurableResource):
+class PolicyResource(dg.ConfigurableResource):
     """What confirms a bounce, what clears a flag, and how much may change in one run."""
 
     def policy(self) -> SyncPolicy:
@@ -51,7 +35,21 @@ class _Policy(dg.ConfigurableResource):
         )
 
 
-PolicyResource = pydantic.create_model("PolicyResource", __base__=_Policy, **_launchpad_fields())
+def editable_policy() -> PolicyResource:
+    """The policy with a field in the Launchpad for each setting of `SyncPolicy`, which stays the
+    only place where settings, defaults and descriptions are written."""
+    listed: dict[str, Any] = {}
+    for setting in dataclasses.fields(SyncPolicy):
+        default: Any = setting.default
+        kind: Any = type(default)
+        if kind is tuple:  # the Launchpad knows lists
+            default, kind = list(default), list[str]
+        described = pydantic.Field(default=default, description=setting.metadata["description"])
+        listed[setting.name] = (kind, described)
+    editable = pydantic.create_model(
+        "SyncPolicy", __base__=PolicyResource, __doc__=PolicyResource.__doc__, **listed
+    )
+    return editable()
 
 
 class Installation(dg.ConfigurableResource):

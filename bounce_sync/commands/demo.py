@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 
 import click
 from rich import box
@@ -65,7 +66,7 @@ def _tell(runner: Runner, outcome: Outcome) -> None:
     output.RESULTS.print(world)
 
     output.heading("What was decided, and why")
-    output.RESULTS.print(output.reasons(plan["reason"].value_counts().to_dict()))
+    output.RESULTS.print(output.reasons(Counter(plan["reason"])))
     output.RESULTS.print(
         "\nWhere to look next\n"
         "  bounce-sync dev             the Dagster UI: graph, checks, partitions, this run\n"

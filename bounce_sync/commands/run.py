@@ -45,8 +45,8 @@ def daily(
     """The daily job of one partition, evidence first; with `first_day` the catch-up to it."""
     started = time.monotonic()
     outcome = Outcome(partition, runner.settings.target, dry_run)
-    policy = {"evidence_from": first_day} if first_day else {}
-    days = server_time.evidence_days(partition, SyncPolicy(**policy))
+    policy = SyncPolicy(evidence_from=first_day or "")
+    days = server_time.evidence_days(partition, policy)
     earliest = ImportSettings.load().start_date.isoformat()
     before = days if first_day else days[:-1]
     if first_day and (forgotten := _forgotten(runner, before)):
@@ -72,7 +72,7 @@ def daily(
             if not (dry_run and asset == WRITER) and not (first_day and asset == "raw_bounces")
         ]
         say(f"{'Planning' if dry_run else 'Running'} {partition}")
-        outcome.report = runner.materialise(partition, assets, tags=tags, policy=policy)
+        outcome.report = runner.materialise(partition, assets, tags=tags, policy=policy.stored())
         outcome.error = outcome.report.error
     outcome.seconds = time.monotonic() - started
     return outcome
