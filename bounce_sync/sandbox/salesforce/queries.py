@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,12 +14,13 @@ from bounce_sync.sandbox.salesforce.errors import ServiceError
 from bounce_sync.sandbox.salesforce.http import DATA, Answer, Call, Routes
 from bounce_sync.sandbox.salesforce.service import Service
 from bounce_sync.sandbox.salesforce.soql.compiler import Catalogue, Plan, plan
-from bounce_sync.sandbox.salesforce.soql.tokens import SoqlError
+from bounce_sync.sandbox.salesforce.soql.tokens import SoqlError, too_complicated
 from bounce_sync.sandbox.store import quoted
 
 routes = Routes()
 
 PAGE = 2000
+LONG = 5000
 SMALLEST_PAGE = 200
 _BATCH_SIZE = re.compile(r"batchSize\s*=\s*(\d+)", re.IGNORECASE)
 _LOCATOR = re.compile(r"(0r8\w{15})-(\d+)", re.ASCII)
@@ -33,14 +35,25 @@ def planned(
         ServiceError: 400 with the service's own message.
     """
     try:
-        return plan(
+        made = plan(
             text,
             find or (lambda name: find_entity(service.store, name, user_id)),
             deleted_too=deleted_too,
             zone=service.time_zone(user_id),
         )
+        if len(text) > LONG:
+            _try_out(service, made)
     except SoqlError as error:
         raise ServiceError(400, error.code, str(error)) from None
+    return made
+
+
+def _try_out(service: Service, made: Plan) -> None:
+    """Has the database look at a long statement, which may be beyond its limits."""
+    try:
+        service.store.execute(f"EXPLAIN {made.select('1')}", made.parameters)
+    except sqlite3.OperationalError:
+        raise too_complicated() from None
 
 
 @routes("GET", f"{DATA}/query")

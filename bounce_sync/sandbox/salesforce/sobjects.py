@@ -122,9 +122,12 @@ def by_external_id(service: Service, kind: Entity, name: str, value: object) -> 
     field = kind.field(name)
     if field is None or not (field.external_id or field.type == "id"):
         raise not_found(f"Provided external ID field does not exist or is not accessible: {name}")
+    try:
+        wanted = stored(field, value)
+    except values.BadValue as bad:
+        raise bad.error.alone() from None
     rows = service.store.execute(
-        f'SELECT t."Id" FROM {quoted(kind.name)} t WHERE {field.sql} = ? LIMIT 2',
-        (stored(field, value),),
+        f'SELECT t."Id" FROM {quoted(kind.name)} t WHERE {field.sql} = ? LIMIT 2', (wanted,)
     ).fetchall()
     if len(rows) > 1:
         raise ServiceError(300, "MULTIPLE_CHOICES", "More than one record has this external id")

@@ -33,14 +33,14 @@ class BadValue(Exception):
 
 
 def moment(text: str) -> datetime | None:
-    """The instant an API datetime names, None of any other text. Without a zone it is UTC."""
+    """The instant an API datetime names, in UTC; None of any other text. No zone means UTC."""
     if _MOMENT.fullmatch(text) is None:
         return None
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
 
 
 def stored_moment(instant: datetime) -> str:
@@ -120,8 +120,6 @@ def _datetime(name: str, kind: str, length: int, value: Any) -> str:
     instant = moment(value) if isinstance(value, str) else None
     if instant is None:
         raise _unparsable(name, "datetime", value)
-    if instant.utcoffset():
-        instant = instant.astimezone(UTC)
     return f"{instant.isoformat()[:19]}.000Z"
 
 

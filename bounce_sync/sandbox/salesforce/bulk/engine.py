@@ -12,9 +12,11 @@ import os
 import sqlite3
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -87,8 +89,13 @@ def _guarded(service: Service, job: Job, work: Callable[[Service, Job], None]) -
             "UPDATE bulk_job SET elapsed_ms = ? WHERE id = ?",
             (round((time.monotonic() - began) * 1000), job.id),
         )
-    except sqlite3.Error:
+    except sqlite3.ProgrammingError:
         return  # the store was closed under the job; whoever serves it next takes it up
+    except Exception:  # a mistake of this sandbox: shown, and the job ends as it would there
+        traceback.print_exc()
+        with suppress(sqlite3.Error):
+            message = "InternalServerError : Unable to process the job"
+            jobs.set_state(service.store, job, jobs.FAILED, jobs.RUNNING, error=message)
     finally:
         with _guard:
             _running.discard(job.id)

@@ -93,7 +93,7 @@ def _unfit(
             f"There is already a field named {name.removesuffix('__c')} on {object_name}.",
             ("DeveloperName",),
         )
-    kind = metadata.get("type")
+    kind = str(metadata.get("type"))
     if not metadata.get("label"):
         return RowError("REQUIRED_FIELD_MISSING", "Required field is missing: label", ("label",))
     if kind not in TYPES:
@@ -106,8 +106,11 @@ def _unfit(
         return RowError(
             "FIELD_INTEGRITY_EXCEPTION", "Can not specify 'required' for a CheckBox field"
         )
-    if kind == "Text" and not metadata.get("length"):
-        return RowError("FIELD_INTEGRITY_EXCEPTION", "Must specify 'length' for a Text field")
+    length = str(metadata.get("length") or "")
+    if (length and not length.isdigit()) or (kind == "Text" and not length):
+        return RowError(
+            "FIELD_INTEGRITY_EXCEPTION", f"Must specify 'length' as a number for a {kind} field"
+        )
     return None
 
 
@@ -144,8 +147,9 @@ def number_fields(store: Store) -> None:
     )
 
 
-def drop_field(service: Service, object_name: str, name: str) -> RowError | None:
+def drop_field(service: Service, full_name: str) -> RowError | None:
     """Deletes a custom field and what it held."""
+    object_name, _, name = full_name.partition(".")
     if error := denied(service):
         return error
     row = next(
@@ -157,7 +161,7 @@ def drop_field(service: Service, object_name: str, name: str) -> RowError | None
         None,
     )
     if row is None:
-        return RowError("INVALID_CROSS_REFERENCE_KEY", f"no CustomField named {object_name}.{name}")
+        return RowError("INVALID_CROSS_REFERENCE_KEY", f"no CustomField named {full_name}")
     with service.writing, service.store.transaction() as connection:
         for index in connection.execute(
             "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? COLLATE NOCASE"

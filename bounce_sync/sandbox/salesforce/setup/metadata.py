@@ -137,7 +137,7 @@ def _delete(service: Service, asked: etree._Element, _: str) -> str:
     for name in texts(asked, "fullNames"):
         outcome: RowError | None
         if kind == "CustomField":
-            outcome = changes.drop_field(service, *name.split(".", 1))
+            outcome = changes.drop_field(service, name)
         elif component(service, kind, name) is None:
             outcome = RowError("INVALID_CROSS_REFERENCE_KEY", f"no {kind} named {name} found")
         else:

@@ -111,7 +111,7 @@ def read(service: Service, call: Call, version: str, key: str) -> Answer:
 def remove(service: Service, call: Call, version: str, key: str) -> Answer:
     del call, version
     row = _row(service, key)
-    error = changes.drop_field(service, row["object"], row["name"])
+    error = changes.drop_field(service, f"{row['object']}.{row['name']}")
     if error is not None:
         raise _refused(error)
     return Answer(None, 204)

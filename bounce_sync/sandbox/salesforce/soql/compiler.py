@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from bounce_sync.sandbox.salesforce.entities import Entity, Field
 from bounce_sync.sandbox.salesforce.errors import no_such_column, no_such_type
 from bounce_sync.sandbox.salesforce.soql.filters import Filter
 from bounce_sync.sandbox.salesforce.soql.reader import read
-from bounce_sync.sandbox.salesforce.soql.tokens import SoqlError, malformed
+from bounce_sync.sandbox.salesforce.soql.tokens import SoqlError, malformed, too_complicated
 from bounce_sync.sandbox.salesforce.soql.tree import (
     Call,
     Name,
@@ -79,9 +80,11 @@ def plan(
         SoqlError: with the service's code and wording.
     """
     statement = read(text)
-    return _Compiler(text, find, deleted_too, ZoneInfo(zone), now or datetime.now(UTC)).plan(
-        statement
-    )
+    compiler = _Compiler(text, find, deleted_too, ZoneInfo(zone), now or datetime.now(UTC))
+    try:
+        return compiler.plan(statement)
+    except RecursionError:
+        raise too_complicated() from None
 
 
 class _Compiler:
@@ -145,7 +148,7 @@ class _Compiler:
             )
         if statement.limit is None and statement.offset is None:
             return ""
-        limit = -1 if statement.limit is None else statement.limit
+        limit = -1 if statement.limit is None else min(statement.limit, sys.maxsize)
         return f" LIMIT {limit} OFFSET {statement.offset or 0}"
 
     def subselect(self, statement: Statement, parameters: list[Any]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -55,7 +55,7 @@ class Filter:
                 word = self.statement[condition.mixed_at :].split(None, 1)[0]
                 raise malformed(f"unexpected token: '{word}'", self.statement, condition.mixed_at)
             parts = [self.sql(part, negated=negated) for part in condition.conditions]
-            return f"({f' {condition.connective} '.join(parts)})"
+            return _joined(parts, condition.connective)
         if isinstance(condition, Membership):
             made = self._membership(condition)
         else:
@@ -159,11 +159,11 @@ class Filter:
         if literal.kind == "relative":
             try:
                 days = days_of(literal.text, self.now.astimezone(self.zone).date())
+                first, end = days.in_utc(self.zone)
             except (OverflowError, ValueError):
                 raise malformed("date out of range", self.statement, literal.at) from None
             if target.type == "date":
                 return days.first.isoformat(), days.end.isoformat()
-            first, end = days.in_utc(self.zone)
             return values.stored_moment(first), values.stored_moment(end)
         if literal.kind != target.type:
             raise self._mistyped(target, literal.at)
@@ -175,7 +175,7 @@ class Filter:
         instant = values.moment(literal.text)
         if instant is None:
             raise malformed(f"Invalid datetime: {literal.text}", self.statement, literal.at)
-        return values.stored_moment(instant.astimezone(UTC))
+        return values.stored_moment(instant)
 
     def _dated(self, column: str, target: Field, operator: str, literal: Literal) -> str:
         found = self._range(target, literal)
@@ -246,3 +246,11 @@ class Filter:
             self.parameters += [f";{value};" for value in wanted]
         made = " OR ".join(parts)
         return f"({made})" if condition.operator == "INCLUDES" else f"NOT ifnull(({made}), 0)"
+
+
+def _joined(parts: list[str], connective: str) -> str:
+    """Conditions joined as a balanced tree: SQLite refuses expressions deeper than 1,000."""
+    if len(parts) > 64:
+        half = len(parts) // 2
+        parts = [_joined(parts[:half], connective), _joined(parts[half:], connective)]
+    return f"({f' {connective} '.join(parts)})"

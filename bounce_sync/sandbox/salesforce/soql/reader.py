@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from bounce_sync.sandbox.salesforce.soql.tokens import SoqlError, Token, malformed, tokens_of
+from bounce_sync.sandbox.salesforce.soql.tokens import (
+    SoqlError,
+    Token,
+    malformed,
+    tokens_of,
+    too_complicated,
+)
 from bounce_sync.sandbox.salesforce.soql.tree import (
     Call,
     Chain,
@@ -73,14 +79,13 @@ def read(statement: str) -> Statement:
         SoqlError: MALFORMED_QUERY with the place, or QUERY_TOO_COMPLICATED for one too long.
     """
     if len(statement) > LONGEST:
-        raise SoqlError(
-            "QUERY_TOO_COMPLICATED",
-            "Query is either selecting too many fields or the filter conditions are too "
-            "complicated.",
-        )
-    reader = _Reader(statement)
-    tree = reader.statement()
-    reader.finish()
+        raise too_complicated()
+    try:
+        reader = _Reader(statement)
+        tree = reader.statement()
+        reader.finish()
+    except RecursionError:
+        raise too_complicated() from None
     return tree
 
 

@@ -24,6 +24,14 @@ def malformed(message: str, statement: str = "", at: int | None = None) -> SoqlE
     return SoqlError("MALFORMED_QUERY", message, statement, at)
 
 
+def too_complicated() -> SoqlError:
+    """A statement that is too long or too deep."""
+    return SoqlError(
+        "QUERY_TOO_COMPLICATED",
+        "Query is either selecting too many fields or the filter conditions are too complicated.",
+    )
+
+
 _AROUND = 60
 
 
