@@ -1,7 +1,9 @@
 """Data extensions: found by key, their values as the APIs show them, and what a row may hold."""
 
 import sqlite3
+import threading
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bounce_sync.sandbox.store import DataExtensionField, Store, quoted
 
@@ -60,19 +62,41 @@ def _made(store: Store, row: sqlite3.Row | None) -> DataExtension | None:
 
 def shown(field: DataExtensionField) -> str:
     """The SQL expression of a value as SOAP and REST show it: all text, dates in en-US with whole
-    seconds, booleans `True` and `False` (facts/marketing-cloud.md 4.7, 5.1)."""
+    seconds, booleans `True` and `False` (facts/marketing-cloud.md 4.7, 5.1). For `page_cursor`."""
     column = quoted(field.name)
     if field.field_type == "Boolean":
         return f"CASE {column} WHEN 1 THEN 'True' WHEN 0 THEN 'False' END"
     if field.field_type == "Date":
-        hour = f"CAST(substr({column}, 12, 2) AS INTEGER)"
-        return (
-            f"CASE WHEN {column} <> '' THEN"
-            f" CAST(substr({column}, 6, 2) AS INTEGER) || '/'"
-            f" || CAST(substr({column}, 9, 2) AS INTEGER) || '/' || substr({column}, 1, 4) || ' '"
-            f" || (({hour} + 11) % 12 + 1) || substr({column}, 14, 6)"
-            f" || CASE WHEN {hour} < 12 THEN ' AM' ELSE ' PM' END END"
-        )
-    if field.field_type in {"Number", "Decimal"}:
-        return f"CAST({column} AS TEXT)"
+        return f"sfmc_en_us({column})"
     return column
+
+
+def page_cursor(store: Store) -> sqlite3.Cursor:
+    """A cursor of plain tuples, on a connection that has the functions of `shown`."""
+    connection = store.connection
+    if getattr(_known, "connection", None) is not connection:
+        connection.create_function("sfmc_en_us", 1, _en_us, deterministic=True)
+        _known.connection = connection
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    return cursor
+
+
+_known = threading.local()
+"""This thread's connection that has the functions: to make them again would cost each page the
+preparation of its statement."""
+
+
+def _en_us(stored: str | None) -> str | None:
+    """7/10/2021 2:28:20 PM"""
+    if not stored:
+        return None
+    day_and_hour, half = _hour(stored[:13])
+    return f"{day_and_hour}{stored[13:19]} {half}"
+
+
+@lru_cache(maxsize=4096)
+def _hour(stored: str) -> tuple[str, str]:
+    hour = int(stored[11:13])
+    day = f"{int(stored[5:7])}/{int(stored[8:10])}/{stored[:4]}"
+    return f"{day} {(hour + 11) % 12 + 1}", "AM" if hour < 12 else "PM"

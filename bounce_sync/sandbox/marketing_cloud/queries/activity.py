@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from bounce_sync.sandbox.marketing_cloud import background, data_extensions, saving
 from bounce_sync.sandbox.marketing_cloud.data_extensions import DataExtension
-from bounce_sync.sandbox.marketing_cloud.queries import scalars
 from bounce_sync.sandbox.marketing_cloud.queries.functions import Functions
 from bounce_sync.sandbox.marketing_cloud.queries.relations import relation
 from bounce_sync.sandbox.marketing_cloud.queries.statement import compile_query
@@ -21,6 +20,7 @@ from bounce_sync.sandbox.marketing_cloud.queries.values import (
     QueryError,
     Relation,
     Value,
+    as_text,
     identifier,
 )
 from bounce_sync.sandbox.store import DataExtensionField, Store, quoted, server_time
@@ -144,7 +144,7 @@ def _select(store: Store, query: Query, connection: sqlite3.Connection) -> list[
 def _converted(field: DataExtensionField, value: Value) -> str:
     if field.field_type in _KINDS:
         return _KINDS[field.field_type].format(value.sql)
-    return scalars.as_text(value)
+    return as_text(value)
 
 
 def _check(query: Query, connection: sqlite3.Connection) -> None:

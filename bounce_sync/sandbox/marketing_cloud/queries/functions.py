@@ -238,6 +238,12 @@ class Functions:
         text, at = str(value), int(start) - 1
         return text[:at] + ("" if new is None else str(new)) + text[at + int(length) :]
 
+    def ts_upper(self, value: Any) -> str | None:
+        return None if value is None else str(value).upper()
+
+    def ts_lower(self, value: Any) -> str | None:
+        return None if value is None else str(value).lower()
+
     def ts_reverse(self, value: Any) -> str | None:
         return None if value is None else str(value)[::-1]
 

@@ -9,11 +9,14 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from bounce_sync.sandbox.marketing_cloud.queries import scalars
+from bounce_sync.sandbox.marketing_cloud.queries.calls import CALLS
+from bounce_sync.sandbox.marketing_cloud.queries.conditions import CONDITIONS
+from bounce_sync.sandbox.marketing_cloud.queries.scalars import VALUES
 from bounce_sync.sandbox.marketing_cloud.queries.values import (
     QueryError,
     Relation,
     Value,
+    collated,
     identifier,
 )
 
@@ -56,7 +59,25 @@ class Scope:
     outer: Scope | None = None
     sources: dict[str, Relation] = field(default_factory=dict)
 
-    # -- what expressions ask -----------------------------------------------------------------
+    # -- expressions --------------------------------------------------------------------------
+
+    def value(self, node: exp.Expression) -> Value:
+        """Raises QueryError, as all of these do."""
+        for known, compiled in (VALUES | CALLS).items():
+            if isinstance(node, known):
+                return compiled(node, self)
+        name = node.sql("tsql").partition("(")[0]
+        raise QueryError(f"'{name}' is not a recognized built-in function name.")
+
+    def condition(self, node: exp.Expression) -> str:
+        """A search condition; a bare value is none in T-SQL."""
+        for known, compiled in CONDITIONS.items():
+            if isinstance(node, known):
+                return compiled(node, self)
+        raise QueryError(
+            "An expression of non-boolean type specified in a context where a condition is"
+            " expected."
+        )
 
     def column(self, node: exp.Expression) -> Value:
         name, table = node.name.lower(), node.args.get("table")
@@ -118,12 +139,12 @@ class Scope:
         parts.append(", ".join(f"{value.sql} AS {identifier(name)}" for name, value in shown))
         parts += source
         if where := node.args.get("where"):
-            parts += ["WHERE", scalars.compile_condition(where.this, self)]
+            parts += ["WHERE", self.condition(where.this)]
         if group := node.args.get("group"):
-            grouped = (scalars.compile_value(each, self) for each in group.expressions)
-            parts += ["GROUP BY", ", ".join(scalars.collated(value) for value in grouped)]
+            grouped = (self.value(each) for each in group.expressions)
+            parts += ["GROUP BY", ", ".join(collated(value) for value in grouped)]
         if having := node.args.get("having"):
-            parts += ["HAVING", scalars.compile_condition(having.this, self)]
+            parts += ["HAVING", self.condition(having.this)]
         if order := node.args.get("order"):
             parts += ["ORDER BY", self._order(order, shown)]
         if limit := node.args.get("limit"):
@@ -142,7 +163,7 @@ class Scope:
             parts += [f"{kind} JOIN" if kind else "JOIN" if join.args.get("on") else "CROSS JOIN"]
             parts.append(self._source(join.this))
             if on := join.args.get("on"):
-                parts += ["ON", scalars.compile_condition(on, self)]
+                parts += ["ON", self.condition(on)]
         return parts
 
     def _source(self, node: exp.Expression) -> str:
@@ -185,7 +206,7 @@ class Scope:
                     raise QueryError(
                         f"No column name was specified for column {number} of '{alias}'."
                     )
-                shown.append((name.lower() or f"_{number}", scalars.compile_value(inner, self)))
+                shown.append((name.lower() or f"_{number}", self.value(inner)))
         seen: set[str] = set()
         for name, _ in shown:
             if name in seen and alias is not None:
@@ -202,15 +223,15 @@ class Scope:
             if isinstance(value, exp.Column) and not value.table and value.name.lower() in named:
                 found = named[value.name.lower()]
             else:
-                found = scalars.compile_value(value, self)
-            said.append(scalars.collated(found) + (" DESC" if each.args.get("desc") else ""))
+                found = self.value(value)
+            said.append(collated(found) + (" DESC" if each.args.get("desc") else ""))
         return ", ".join(said)
 
     def _top(self, limit: exp.Expression) -> str:
         count = limit.args.get("expression") or limit.args.get("count")
         if count is None or limit.args.get("percent"):
             raise QueryError("Incorrect syntax near 'TOP'.")
-        return scalars.compile_value(count, self).sql
+        return self.value(count).sql
 
     def _all(self, alias: str) -> list[tuple[str, Value]]:
         if alias not in self.sources:

@@ -100,8 +100,7 @@ def _rows(
 ) -> tuple[int, list[bytes]]:
     """How many rows the query has, and those of the page."""
     printed = f"CAST({_printed(target, given.get('fields', ''))} AS BLOB)"
-    cursor = call.store.connection.cursor()
-    cursor.row_factory = None
+    cursor = data_extensions.page_cursor(call.store)
     if given.get("filter") or given.get("orderby") or top:
         where, values = rowset_filter.where(given.get("filter", ""), target)
         order = rowset_filter.order(given.get("orderby", ""), target)

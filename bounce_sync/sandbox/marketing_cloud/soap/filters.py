@@ -36,19 +36,27 @@ EVERYTHING = Condition("1", ())
 
 
 def compile_filter(
-    element: etree._Element, properties: Mapping[str, Property], offset: timedelta
+    element: etree._Element,
+    properties: Mapping[str, Property],
+    offset: timedelta,
+    *,
+    resumed: bool = False,
 ) -> Condition:
-    """Raises Refused or Unreadable."""
+    """`resumed`: the filter of a later page, where the last row that was given bounds an index
+    better than the filter does. Raises Refused or Unreadable."""
     kind = type_of(element)
     if kind == "ComplexFilterPart":
-        return _complex(element, properties, offset)
+        return _complex(element, properties, offset, resumed)
     if kind != "SimpleFilterPart":
         raise Refused(f"Unknown filter of type {kind or 'FilterPart'} encountered")
-    return _simple(element, properties, offset)
+    return _simple(element, properties, offset, resumed)
 
 
 def _complex(
-    element: etree._Element, properties: Mapping[str, Property], offset: timedelta
+    element: etree._Element,
+    properties: Mapping[str, Property],
+    offset: timedelta,
+    resumed: bool,
 ) -> Condition:
     left, right = child(element, "LeftOperand"), child(element, "RightOperand")
     logical = (text(element, "LogicalOperator") or "").strip()
@@ -56,8 +64,8 @@ def _complex(
         raise Refused("Incorrect syntax near the keyword 'AND'.")
     if logical not in {"AND", "OR"}:
         raise Unreadable(f"'{logical}' is not a valid value for LogicalOperators.")
-    first = compile_filter(left, properties, offset)
-    second = compile_filter(right, properties, offset)
+    first = compile_filter(left, properties, offset, resumed=resumed)
+    second = compile_filter(right, properties, offset, resumed=resumed)
     return Condition(
         f"({first.sql} {logical} {second.sql})",
         first.parameters + second.parameters,
@@ -66,7 +74,10 @@ def _complex(
 
 
 def _simple(
-    element: etree._Element, properties: Mapping[str, Property], offset: timedelta
+    element: etree._Element,
+    properties: Mapping[str, Property],
+    offset: timedelta,
+    resumed: bool,
 ) -> Condition:
     name = (text(element, "Property") or "").strip()
     operator = (text(element, "SimpleOperator") or "").strip()
@@ -86,7 +97,10 @@ def _simple(
     if least == 0:
         values = []
     parameters = tuple(_stored(prop, operator, value, offset) for value in values)
-    return Condition(template(_compared(prop), parameters), parameters, frozenset({name}))
+    column = _compared(prop)
+    # `+` keeps a lower bound from the choice of an index.
+    lower = f"+{column}" if resumed and prop.kind is Kind.DATE else column
+    return Condition(template(column, lower, len(values)), parameters, frozenset({name}))
 
 
 def _compared(prop: Property) -> str:
@@ -135,42 +149,43 @@ _PATTERNS: dict[str, Callable[[str], str]] = {
     "endsWith": lambda value: f"%{_like(value)}",
 }
 
-_Template = Callable[[str, tuple[object, ...]], str]
+_Template = Callable[[str, str, int], str]
+"""SQL from the column, the same as a lower bound, and the number of values."""
 
 
 def _operator(sql: str) -> _Template:
-    return lambda column, _: sql.format(column)
+    return lambda column, lower, _: sql.format(column, lower=lower)
 
 
-def _one_of(column: str, values: tuple[object, ...]) -> str:
-    return f"{column} IN ({', '.join('?' * len(values))})"
+def _one_of(column: str, _: str, count: int) -> str:
+    return f"{column} IN ({', '.join('?' * count)})"
 
 
-_LIKE = "{} LIKE ? ESCAPE '\\'"
-_UNLIKE = "{} NOT LIKE ? ESCAPE '\\'"
+_LIKE = "{0} LIKE ? ESCAPE '\\'"
+_UNLIKE = "{0} NOT LIKE ? ESCAPE '\\'"
 
 # Least and most values (most 0: no limit) and the SQL, by the WSDL's SimpleOperators.
 _OPERATORS: dict[str, tuple[int, int, _Template]] = {
-    "equals": (1, 1, _operator("{} = ?")),
-    "notEquals": (1, 1, _operator("{} <> ?")),
-    "greaterThan": (1, 1, _operator("{} > ?")),
-    "lessThan": (1, 1, _operator("{} < ?")),
-    "greaterThanOrEqual": (1, 1, _operator("{} >= ?")),
-    "lessThanOrEqual": (1, 1, _operator("{} <= ?")),
-    "between": (2, 2, _operator("{} BETWEEN ? AND ?")),
+    "equals": (1, 1, _operator("{0} = ?")),
+    "notEquals": (1, 1, _operator("{0} <> ?")),
+    "greaterThan": (1, 1, _operator("{lower} > ?")),
+    "lessThan": (1, 1, _operator("{0} < ?")),
+    "greaterThanOrEqual": (1, 1, _operator("{lower} >= ?")),
+    "lessThanOrEqual": (1, 1, _operator("{0} <= ?")),
+    "between": (2, 2, _operator("({lower} >= ? AND {0} <= ?)")),
     "IN": (1, 0, _one_of),
-    "isNull": (0, 0, _operator("{} IS NULL")),
-    "isNotNull": (0, 0, _operator("{} IS NOT NULL")),
+    "isNull": (0, 0, _operator("{0} IS NULL")),
+    "isNotNull": (0, 0, _operator("{0} IS NOT NULL")),
     "like": (1, 1, _operator(_LIKE)),
     "contains": (1, 1, _operator(_LIKE)),
     "notContains": (1, 1, _operator(_UNLIKE)),
     "existsInString": (1, 1, _operator(_LIKE)),
     "notExistsInString": (1, 1, _operator(_UNLIKE)),
-    "existsInStringAsAWord": (1, 1, _operator("' ' || {} || ' ' LIKE ? ESCAPE '\\'")),
+    "existsInStringAsAWord": (1, 1, _operator("' ' || {0} || ' ' LIKE ? ESCAPE '\\'")),
     "beginsWith": (1, 1, _operator(_LIKE)),
     "endsWith": (1, 1, _operator(_LIKE)),
-    "isAnniversary": (1, 1, _operator("substr({}, 6, 5) = substr(?, 6, 5)")),
-    "isNotAnniversary": (1, 1, _operator("substr({}, 6, 5) <> substr(?, 6, 5)")),
-    "greaterThanAnniversary": (1, 1, _operator("substr({}, 6, 5) > substr(?, 6, 5)")),
-    "lessThanAnniversary": (1, 1, _operator("substr({}, 6, 5) < substr(?, 6, 5)")),
+    "isAnniversary": (1, 1, _operator("substr({0}, 6, 5) = substr(?, 6, 5)")),
+    "isNotAnniversary": (1, 1, _operator("substr({0}, 6, 5) <> substr(?, 6, 5)")),
+    "greaterThanAnniversary": (1, 1, _operator("substr({0}, 6, 5) > substr(?, 6, 5)")),
+    "lessThanAnniversary": (1, 1, _operator("substr({0}, 6, 5) < substr(?, 6, 5)")),
 }
