@@ -190,9 +190,10 @@ def _remember(
     carried = pd.DataFrame(
         {"subscriber_key": keys, "since": keys.map(earlier).fillna(partition).astype("str")}
     )
-    done = pd.Series(earlier.index[~earlier.index.isin(keys)], dtype="str")
+    # A key that settling carried over a moment ago wasn't staged yet: it isn't done with.
+    done = earlier.index[earlier.index.isin(staged) & ~earlier.index.isin(keys)]
     if len(carried) or len(done):
-        ledger.remember(run_id, partition, carried, done)
+        ledger.remember(run_id, partition, carried, pd.Series(done, dtype="str"))
 
 
 def _read_back(updates: pd.DataFrame, reader: RecordReader) -> dict[str, int]:

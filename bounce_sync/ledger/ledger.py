@@ -15,7 +15,15 @@ from bounce_sync.ledger.errors import NotTheWriter, UnknownRun, WrongOrg
 from bounce_sync.ledger.journal import RunJournal, next_ids
 from bounce_sync.ledger.lock import Say, writer_lock
 from bounce_sync.ledger.settling import DateFacts, judge
-from bounce_sync.tables import UNKNOWN, CrmFlagUpdates, LedgerKnowledge, shape
+from bounce_sync.tables import (
+    REFRESH,
+    REJECTED,
+    SET,
+    UNKNOWN,
+    CrmFlagUpdates,
+    LedgerKnowledge,
+    shape,
+)
 
 _NO_ANSWER = "No answer yet; the next run settles it."
 
@@ -135,7 +143,9 @@ class Ledger:
 
         `records` is a `CrmRecords` reading of all records of `open_intents()`. A record that shows
         the after-image was written; one that shows the before-image wasn't (`NOT_SENT`); any
-        other is unknown. Settle Bulk jobs that the CRM still knows by their answers first.
+        other is unknown. Settle Bulk jobs that the CRM still knows by their answers first. The key
+        of a set or refresh that wasn't written is carried over, so that it is planned again even if
+        its evidence leaves the window meanwhile.
         Returns the intents with outcome, error_code and message.
         """
         self._assert_writer()
@@ -144,7 +154,23 @@ class Ledger:
         RunJournal(self._engine, 0, self._assert_writer).note(
             verdict.assign(intent_id=intents["id"], final=True)
         )
-        return pd.concat([intents, verdict], axis=1)
+        settled = pd.concat([intents, verdict], axis=1)
+        self._carry_over(settled)
+        return settled
+
+    def _carry_over(self, settled: pd.DataFrame) -> None:
+        lost = settled[
+            (settled["outcome"] == REJECTED)
+            & settled["action"].isin([SET, REFRESH])
+            & (settled["reason"] != "undone")
+        ]
+        for names, rows in lost.groupby(["run_id", "partition"]):
+            run_id, partition = map(str, names)
+            earlier = dict(self.carried(partition)[["subscriber_key", "since"]].values)
+            keys = rows["subscriber_key"].unique()
+            since = [earlier.get(key, partition) for key in keys]
+            carried = pd.DataFrame({"subscriber_key": keys, "since": since})
+            self.remember(run_id, partition, carried, pd.Series(dtype="str"))
 
     def _assert_writer(self) -> None:
         if self._still_writer is None:

@@ -99,6 +99,17 @@ def test_an_open_intent_is_settled_by_the_record(
     assert ledger.open_intents().empty
 
 
+def test_a_key_whose_write_got_lost_is_carried_over(ledger: Ledger) -> None:
+    undone = change(2, reason="undone")
+    write(ledger, "r1", change(1), undone, change(3, action="clear", flag_after=False))
+    untouched = [{"record_id": record_id(number), "flag": False} for number in (1, 2)]
+    with ledger.writer(0):
+        ledger.settle_open(records(*untouched), Facts())
+    assert ledger.carried("2026-02-04").to_dict("records") == [
+        {"subscriber_key": record_id(1), "since": DAY, "last_partition": DAY}
+    ]
+
+
 def test_a_clear_is_settled_by_the_flag_alone(ledger: Ledger) -> None:
     cleared = change(1, action="clear", flag_before=True, flag_after=False, date_before=MONDAY)
     write(ledger, "r1", cleared)
