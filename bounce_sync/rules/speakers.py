@@ -12,7 +12,7 @@ import pandas as pd
 
 from bounce_sync.rules.identity import compared_form
 from bounce_sync.rules.policy import SyncPolicy
-from bounce_sync.rules.texts import is_in
+from bounce_sync.rules.texts import is_in, look_up
 from bounce_sync.tables import HELD, NOT_JUDGED, STATUSES, UNKNOWN_STATUS
 
 
@@ -52,14 +52,11 @@ def said_of(
     holds = _about(keys, held, policy)
     others = _about(keys, released, policy)
     others = others.assign(rank=others["status"].map(_ranks(policy))).sort_values("rank")
-    address = holds.drop_duplicates("form").set_index("form")["email_address"]
-    status = others.drop_duplicates("form").set_index("form")["status"]
-    status = form.map(status).astype("str").fillna(NOT_JUDGED)
+    status = look_up(form, others.drop_duplicates("form").set_index("form")["status"])
+    address = look_up(form, holds.drop_duplicates("form").set_index("form")["email_address"])
+    is_held = is_in(form, holds["form"])
     return pd.DataFrame(
-        {
-            "status": status.mask(is_in(form, holds["form"]), HELD),
-            "held_address": form.map(address).astype("str"),
-        }
+        {"status": status.fillna(NOT_JUDGED).mask(is_held, HELD), "held_address": address}
     )
 
 
