@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -22,7 +23,6 @@ import pyarrow.compute as pc
 
 from bounce_sync.marketing_cloud.errors import (
     ContinuationLost,
-    MarketingCloudError,
     TimedOut,
     WindowTimedOut,
 )
@@ -30,23 +30,25 @@ from bounce_sync.rules.server_time import Window
 
 T = TypeVar("T")
 
-SMALLEST = timedelta(seconds=2)
-"""A window that times out and is no longer than this isn't halved again."""
+MOST_HALVINGS = 8
+"""A day that times out is halved down to some six minutes; after that the service is just slow."""
 
 PAGES_A_WINDOW = 8
 """Splitting aims at windows of so many pages: each split and each last page costs a part of one."""
 
 MOST_PARTS = 16
 _RESTARTS = 2
+_SHORTEST = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
 class Task(Generic[T]):
-    """One window of one business unit; `read` is tried, `splits` counts how it came to be."""
+    """One window of one business unit, and how it came to be."""
 
     unit: str
     window: Window
     splits: int = 0
+    halvings: int = 0
     restarts: int = 0
 
 
@@ -66,46 +68,50 @@ def gather(
     tasks: Iterable[Task[T]],
     read: Callable[[Task[T], threading.Event], T],
     workers: int,
-    smallest: timedelta = SMALLEST,
+    most_halvings: int = MOST_HALVINGS,
 ) -> list[T]:
     """What `read` gives for each window, `workers` of them at once, in no particular order.
 
     `read` gets the task and an event that is set when it needn't go on. It may raise `TooLong`, to
-    have other windows read instead, and `TimedOut`, to have both halves read instead. Any other
-    error stops everything and is raised. Raises `WindowTimedOut` for a window of `smallest`.
+    have other windows read instead, and `TimedOut`, to have both halves read instead; these are
+    read next, so that a service which is slow for every window is found out soon. Any other error
+    stops everything and is raised. Raises `WindowTimedOut` for a window of `most_halvings`.
     """
     stop = threading.Event()
     results: list[T] = []
+    waiting = deque(tasks)
+    running: dict[Future[T], Task[T]] = {}
     with ThreadPoolExecutor(workers, thread_name_prefix="marketing-cloud") as pool:
-        running: dict[Future[T], Task[T]] = {pool.submit(read, task, stop): task for task in tasks}
         try:
-            while running:
+            while waiting or running:
+                while waiting and len(running) < workers:
+                    task = waiting.popleft()
+                    running[pool.submit(read, task, stop)] = task
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     task = running.pop(future)
                     try:
                         results.append(future.result())
                     except (TooLong, TimedOut, ContinuationLost) as reason:
-                        for again in _instead(task, reason, smallest):
-                            running[pool.submit(read, again, stop)] = again
+                        waiting.extendleft(reversed(_instead(task, reason, most_halvings)))
         except BaseException:
             stop.set()
-            for future in running:
-                future.cancel()
             raise
     return results
 
 
-def _instead(task: Task[T], reason: Exception, smallest: timedelta) -> list[Task[T]]:
+def _instead(task: Task[T], reason: Exception, most_halvings: int) -> list[Task[T]]:
     if isinstance(reason, TooLong):
         return [replace(task, window=each, splits=task.splits + 1) for each in reason.windows]
     if isinstance(reason, ContinuationLost):
         if task.restarts >= _RESTARTS:
             raise reason
         return [replace(task, restarts=task.restarts + 1)]
-    if isinstance(reason, MarketingCloudError) and task.window.length <= smallest:
+    if isinstance(reason, TimedOut) and (
+        task.halvings >= most_halvings or task.window.length < _SHORTEST
+    ):
         raise WindowTimedOut(reason.place, reason.answer) from reason
-    return [replace(task, window=half) for half in task.window.halves()]
+    return [replace(task, window=half, halvings=task.halvings + 1) for half in task.window.halves()]
 
 
 def parts(

@@ -42,7 +42,7 @@ _ALIASES = {
 }
 _CATEGORIES = {category.casefold(): category for category in BOUNCE_CATEGORIES} | _ALIASES
 _STATUSES = {status.casefold(): status for status in STATUSES}
-_BOUNCES = pa.schema(
+BOUNCES = pa.schema(
     [
         ("business_unit", pa.string()),
         ("subscriber_key", pa.string()),
@@ -206,8 +206,8 @@ def demand(holds: pa.Array, place: Place, wrong: str) -> None:
 def bounces(columns: Mapping[str, pa.Array]) -> pa.Table:
     """Columns of `RawBounces`, those that a source has, as a table; the others are empty."""
     size = len(columns["event_at"])
-    values = [columns.get(each.name, pa.nulls(size, each.type)) for each in _BOUNCES]
-    return pa.table(values, schema=_BOUNCES)
+    values = [columns.get(each.name, pa.nulls(size, each.type)) for each in BOUNCES]
+    return pa.table(values, schema=BOUNCES)
 
 
 def cut(name: str, table: pa.Table, times: pa.Array, window: Window, place: Place) -> pa.Table:
@@ -240,7 +240,7 @@ class Bounces:
 
 def finish_bounces(tables: Iterable[pa.Table]) -> Bounces:
     """All windows' rows as one `RawBounces` frame, in order of time, each event once."""
-    whole = pa.concat_tables([_BOUNCES.empty_table(), *tables])
+    whole = pa.concat_tables([BOUNCES.empty_table(), *tables])
     once = whole.group_by(whole.column_names, use_threads=False).aggregate([])
     order = ("event_at", "business_unit", "subscriber_key", "job_id", "bounce_category")
     order += tuple(name for name in whole.column_names if name not in order)

@@ -42,7 +42,7 @@ REPLACEMENT = "\ufffd"
 
 _REFERENCE = re.compile(rb"&#(?:x([0-9A-Fa-f]+)|([0-9]+));")
 _RAW = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
-_TIMEOUT = re.compile(r"time[d ]*\s?-?out", re.IGNORECASE)
+_TIMEOUT = re.compile(r"time[d ]*\s?-?out|autokill", re.IGNORECASE)
 
 EDGE = timedelta(seconds=1)
 """How much wider than itself a window is asked for, at both ends."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pandas as pd
 import pyarrow as pa
@@ -73,7 +73,8 @@ KEYS = DataExtension(
     "bounce_sync_keys", (Field("SubscriberKey", length=KEY_LENGTH, is_key=True),), _MADE
 )
 QUERY_SUFFIX = "_query"
-SMALLEST_WINDOW = timedelta(minutes=1)
+MOST_HALVINGS = 4
+"""Each costs the half hour after which SFMC ends a query."""
 
 
 @dataclass
@@ -137,7 +138,7 @@ class DataViewsSource:
         """Every bounce event of the window, of every business unit; see `Source.bounces`."""
         tasks = [Task[pa.Table](unit, window) for unit in self._account.units]
         found = rows.finish_bounces(
-            gather(tasks, self._window_of_bounces, len(tasks), SMALLEST_WINDOW)
+            gather(tasks, self._window_of_bounces, len(tasks), MOST_HALVINGS)
         )
         if found.repeated:
             self._say(f"{found.repeated} bounces equal to another in every column were dropped.")
@@ -152,7 +153,7 @@ class DataViewsSource:
                 unit, BOUNCES, "bounces", start=self._literal(start), end=self._literal(end)
             )
         ]
-        return pa.concat_tables(tables)
+        return pa.concat_tables([rows.BOUNCES.empty_table(), *tables])
 
     def _literal(self, utc: datetime) -> str:
         return to_server(utc, self._account.utc_offset).isoformat(timespec="milliseconds")
