@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bounce_sync.sandbox import csv_values, schema
+from bounce_sync.sandbox import csv_values, founding, schema
 from bounce_sync.sandbox.csv_file import Column, Complaints, CsvFile, Row, default
 from bounce_sync.sandbox.store import DataExtensionField, Store, crm_time
 
@@ -28,7 +28,7 @@ _CRM_READERS: dict[str, csv_values.Reader] = {
 
 def load_records(store: Store, object_name: str, path: Path, complaints: Complaints) -> None:
     """Fills an object; makes custom fields that it lacks, and the Accounts and Users it names."""
-    _add_custom_fields(store, object_name, path)
+    _add_fields(store, object_name, CsvFile(path, Column, Complaints(complaints.folder)))
     fields = {row["name"].lower(): row for row in store.fields(object_name)}
     now = crm_time(datetime.now(UTC))
 
@@ -55,21 +55,27 @@ def load_records(store: Store, object_name: str, path: Path, complaints: Complai
     file.fill(store, object_name, whole(), unique="Id")
     if object_name == "Contact":
         _add_referred(store, "Account", "Contact", "AccountId")
+        store.execute(
+            "UPDATE Account SET IsPersonAccount = 1, PersonContactId = c.Id, PersonEmail = c.Email,"
+            " FirstName = c.FirstName, LastName = c.LastName, Name = coalesce(c.Name, Account.Name)"
+            " FROM Contact AS c WHERE c.AccountId = Account.Id AND c.IsPersonAccount = 1"
+        )
     _add_referred(store, "User", object_name, "OwnerId")
 
 
-def _add_custom_fields(store: Store, object_name: str, path: Path) -> None:
-    """Makes the custom fields of the header that aren't there yet, typed by their values.
+def _add_fields(store: Store, object_name: str, file: CsvFile) -> None:
+    """Makes the fields of the header that aren't there yet, custom ones typed by their values.
 
     All ``true`` and ``false``: a checkbox; all dates: a date; all times or dates: a date-time;
     anything else is text. A column without any value goes by its name.
     """
-    file = CsvFile(path, Column, Complaints(path.parent))
+    header = {name.lower() for name in file.header}
+    founding.add_fields(store, object_name, schema.OPTIONAL_FIELDS[object_name], header)
     known = {row["name"].lower() for row in store.fields(object_name)}
     new = {
         position: _Guess(name)
         for position, name in enumerate(file.header)
-        if name.lower().endswith(("__c", "__pc")) and name.lower() not in known
+        if name.lower().endswith("__c") and name.lower() not in known
     }
     if not new:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import string
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -76,15 +76,7 @@ def delivery_extensions(store: Store) -> None:
 def org(store: Store) -> None:
     """The CRM's objects with their standard fields and ours, the organization and its user."""
     for object_name, text in schema.STANDARD_FIELDS.items():
-        for match in _FIELD.finditer(" ".join(text.split())):
-            store.add_field(
-                object_name,
-                match["name"],
-                match["type"],
-                length=int(match["length"] or 0),
-                read_only=match["ro"] is not None,
-                reference_to=match["to"],
-            )
+        add_fields(store, object_name, text)
     for object_name in ("Contact", "Lead"):
         store.add_field(object_name, "Hard_Bounce__c", "boolean", label="Hard Bounce")
         store.add_field(object_name, "Hard_Bounce_Date__c", "datetime", label="Hard Bounce Date")
@@ -122,6 +114,20 @@ def org(store: Store) -> None:
         UserType="Standard",
         **born,
     )
+
+
+def add_fields(store: Store, object_name: str, text: str, names: Collection[str] = ()) -> None:
+    """Makes the fields of a text as :data:`schema.STANDARD_FIELDS` has; ``names``: only these."""
+    for match in _FIELD.finditer(" ".join(text.split())):
+        if not names or match["name"].lower() in names:
+            store.add_field(
+                object_name,
+                match["name"],
+                match["type"],
+                length=int(match["length"] or 0),
+                read_only=match["ro"] is not None,
+                reference_to=match["to"],
+            )
 
 
 def _record(store: Store, object_name: str, **values: object) -> None:

@@ -270,7 +270,7 @@ _PERSON = """
     MobilePhone phone(40); Fax phone(40); Email email(80); Description textarea(32000);
     LeadSource picklist(255); OwnerId reference:User; HasOptedOutOfEmail boolean;
     HasOptedOutOfFax boolean; DoNotCall boolean; EmailBouncedReason string(255);
-    EmailBouncedDate datetime; IsEmailBounced boolean ro; LastActivityDate date ro;
+    EmailBouncedDate datetime; LastActivityDate date ro; ActivityMetricId reference ro;
     LastViewedDate datetime ro; LastReferencedDate datetime ro; MasterRecordId reference ro;
     Jigsaw string(20); JigsawContactId string(20) ro; IndividualId reference:Individual;
     PhotoUrl url(255) ro; RecordTypeId reference:RecordType; CleanStatus picklist(40);
@@ -297,6 +297,7 @@ STANDARD_FIELDS: dict[str, str] = {
     Department string(80); Birthdate date; LastCURequestDate datetime ro;
     LastCUUpdateDate datetime ro; IsPersonAccount boolean ro; ContactSource picklist(40) ro;
     IsPriorityRecord boolean ro; DepartmentGroup picklist(40); TitleType picklist(40);
+    IsEmailBounced boolean ro; CanAllowPortalSelfReg boolean;
     """
     + _address("Mailing")
     + _address("Other"),
@@ -307,7 +308,8 @@ STANDARD_FIELDS: dict[str, str] = {
     ConvertedAccountId reference:Account ro; ConvertedContactId reference:Contact ro;
     ConvertedOpportunityId reference:Opportunity ro; IsUnreadByOwner boolean; Website url(255);
     Industry picklist(255); Rating picklist(255); AnnualRevenue currency; NumberOfEmployees int;
-    CompanyDunsNumber string(9); DandbCompanyId reference:DandBCompany;
+    LastTransferDate date ro; FirstCallDateTime datetime; FirstEmailDateTime datetime;
+    IsPriorityRecord boolean ro; CompanyDunsNumber string(9); DandbCompanyId reference:DandBCompany;
     Street textarea(255); City string(40); State string(80); PostalCode string(20);
     Country string(80); StateCode picklist(10); CountryCode picklist(10); Latitude double;
     Longitude double; GeocodeAccuracy picklist(40);
@@ -340,6 +342,20 @@ STANDARD_FIELDS: dict[str, str] = {
     """,
 }
 """By object: ``name type(length):target ro``; ``ro`` is neither createable nor updateable."""
+
+_OPTIONAL = """
+    CurrencyIsoCode picklist(3); ConnectionReceivedId reference ro; ConnectionSentId reference ro;
+    IsLocked boolean ro; MayEdit boolean ro; ScheduledResumeDateTime datetime ro;
+    ActionCadenceId reference ro; ActionCadenceState picklist(255) ro;
+    ActionCadenceAssigneeId reference:User ro; ActiveTrackerCount int ro;
+"""
+
+OPTIONAL_FIELDS = {
+    "Contact": _OPTIONAL
+    + "BuyerAttributes multipicklist(4099); FirstCallDateTime datetime; FirstEmailDateTime datetime;",
+    "Lead": _OPTIONAL + "PartnerAccountId reference:Account; IsEmailBounced boolean ro;",
+}
+"""Standard fields that an org has with some feature only: made where somebody's data has them."""
 
 KEY_PREFIXES = {
     "Contact": "003",

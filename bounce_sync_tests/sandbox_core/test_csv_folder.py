@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,37 @@ def test_custom_fields_become_fields_of_the_type_that_their_values_have(loaded: 
         ("0012", 1, "2026-05-01"),
         ("12", 0, None),
     ]
+
+
+def test_standard_fields_that_few_orgs_have_are_taken(loaded: Load) -> None:
+    store = loaded(leads=f"Id,CurrencyIsoCode,LeadSource\n{LEAD},EUR,Web\n")
+    assert rows(store, "SELECT CurrencyIsoCode, LeadSource FROM Lead") == [("EUR", "Web")]
+    names = {row["name"] for row in store.fields("Lead")}
+    assert "CurrencyIsoCode" in names
+    assert "PartnerAccountId" not in names
+
+
+def test_a_person_account_has_its_contact(loaded: Load) -> None:
+    store = loaded(
+        contacts="Id,AccountId,IsPersonAccount,LastName,Email\n"
+        f"{CONTACT},001000000000001AAA,true,Ada,a@x.test\n"
+    )
+    assert rows(
+        store, "SELECT Id, IsPersonAccount, PersonContactId, PersonEmail, Name FROM Account"
+    ) == [("001000000000001AAA", 1, CONTACT, "a@x.test", "Ada")]
+
+
+def test_loading_holds_no_more_than_a_few_rows_in_memory(tmp_path: Path, folder: Path) -> None:
+    with (folder / "subscribers.csv").open("w") as file:
+        file.write("SubscriberKey,EmailAddress\n")
+        file.writelines(f"key{number},a{number}@x.test\n" for number in range(40_000))
+    tracemalloc.start()
+    try:
+        csv_folder.create(tmp_path / "tenant", folder)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2_000_000
 
 
 def test_leads_know_what_they_were_converted_into(loaded: Load) -> None:
