@@ -85,6 +85,10 @@ class SyncPolicy:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "clear_statuses", tuple(self.clear_statuses))
+        # API names have no case, and these two have rules of their own.
+        own_rules = {"id": "Id", "email": "Email"}
+        match_field = own_rules.get(self.match_field.lower(), self.match_field)
+        object.__setattr__(self, "match_field", match_field)
         wrong = [message for holds, message in self._demands() if not holds]
         if wrong:
             raise PolicyError("The policy can't be followed: " + "; ".join(wrong) + ".")

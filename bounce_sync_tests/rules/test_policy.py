@@ -156,6 +156,12 @@ def test_wrong_settings_are_all_named_at_once() -> None:
         assert setting in str(failure.value)
 
 
+def test_match_field_has_no_case() -> None:
+    assert SyncPolicy(match_field="EMAIL") == SyncPolicy(match_field="Email")
+    assert SyncPolicy(match_field="id") == SyncPolicy()
+    assert SyncPolicy(match_field="Customer__c").match_field == "Customer__c"
+
+
 def test_stored_policy_is_restored_whole() -> None:
     policy = SyncPolicy(clear_statuses=("Active",), evidence_days=3)
     assert SyncPolicy.restore(policy.stored()) == policy
