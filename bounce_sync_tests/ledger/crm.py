@@ -31,10 +31,11 @@ class Crm:
         return bool(flag), date
 
     def put(self, record_id: str, **fields: object) -> None:
-        """What a person does to a Contact."""
+        """What a person does to a Contact or Lead."""
+        table = "Contact" if record_id.startswith("003") else "Lead"
         for name, value in fields.items():
             self.store.execute(
-                f'UPDATE "Contact" SET "{name}" = ? WHERE Id = ?', (value, record_id)
+                f'UPDATE "{table}" SET "{name}" = ? WHERE Id = ?', (value, record_id)
             )
 
     def writes(self) -> int:
