@@ -185,6 +185,7 @@ class Store:
                 self.path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False
             )
             found.row_factory = sqlite3.Row
+            found.create_function("lower_case", 1, _lower_case, deterministic=True)
             for pragma in self._pragmas:
                 found.execute(f"PRAGMA {pragma}")
             self._local.connection = found
@@ -478,6 +479,11 @@ def _row_type(field: DataExtensionField) -> str:
     if field.field_type == "Decimal":
         return "NUMERIC"
     return "TEXT COLLATE NOCASE"
+
+
+def _lower_case(text: str | None) -> str | None:
+    """SQL's ``lower`` knows ASCII alone."""
+    return None if text is None else text.lower()
 
 
 def server_time(moment: datetime) -> str:

@@ -82,6 +82,13 @@ def test_ids_match_in_both_forms_and_with_their_case_lost(org: Org) -> None:
     assert org.column(f"SELECT Id FROM Contact WHERE Id IN ('{key[:15]}')") == [key]
 
 
+@pytest.mark.parametrize("where", ["= 'ÜBER'", "IN ('x', 'üBER')", "LIKE 'ÜB%'", "!= 'Ö'"])
+def test_letters_beyond_ascii_match_without_case(org: Org, where: str) -> None:
+    org.contacts(1, Title="Über")
+    assert len(org.query(f"SELECT Id FROM Contact WHERE Title {where}")) == 1
+    assert org.query("SELECT Id FROM Contact WHERE Title = 'Ö'") == []
+
+
 def test_a_select_inside_a_select(org: Org) -> None:
     org.accounts(2)
     org.contacts(2, AccountId=lambda n: account_id(n), Hard_Bounce__c=lambda n: n - 1)

@@ -102,6 +102,7 @@ class Filter:
             return self._empty(column, target, condition)
         if target.type == "boolean":  # written out, so that an index on the flagged rows is used
             return f"{column} {operator} {value}"
+        column, (value,) = _caseless(column, [value])
         self.parameters.append(value)
         if operator == "!=":
             return f"{column} IS NOT ?"
@@ -124,7 +125,8 @@ class Filter:
             raise self._operator(target, condition.field.at)
         if condition.value.kind != "string":
             raise self._mistyped(target, condition.value.at)
-        self.parameters.append(text_of(condition.value.text, pattern=True))
+        column, pattern = _caseless(column, [text_of(condition.value.text, pattern=True)])
+        self.parameters += pattern
         return f"{column} LIKE ? ESCAPE '\\'"
 
     def _value(self, target: Field, literal: Literal) -> Any:
@@ -229,6 +231,7 @@ class Filter:
             else:
                 found.append(value)
         if found:
+            column, found = _caseless(column, found)
             ranges.append(f"{column} IN ({', '.join('?' * len(found))})")
             self.parameters += found
         made = ranges[0] if len(ranges) == 1 else f"({' OR '.join(ranges)})"
@@ -246,6 +249,16 @@ class Filter:
             self.parameters += [f";{value};" for value in wanted]
         made = " OR ".join(parts)
         return f"({made})" if condition.operator == "INCLUDES" else f"NOT ifnull(({made}), 0)"
+
+
+def _caseless(column: str, found: list[Any]) -> tuple[str, list[Any]]:
+    """Column and values such that letters beyond ASCII compare without case, too.
+
+    The columns themselves know only ASCII's; the function is slower and can use no index.
+    """
+    if all(not isinstance(value, str) or value.isascii() for value in found):
+        return column, found
+    return f"lower_case({column})", [str(value).lower() for value in found]
 
 
 def _joined(parts: list[str], connective: str) -> str:
