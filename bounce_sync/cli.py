@@ -38,7 +38,7 @@ def main() -> None:
     try:
         cli()
     except (SettingsError, PolicyError) as error:
-        output.ERRORS.print(str(error), style="red", markup=False)
+        output.ERRORS.print(str(error), style="red", markup=False, soft_wrap=True)
         sys.exit(1)
 
 

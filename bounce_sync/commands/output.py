@@ -14,11 +14,11 @@ RESULTS = Console(highlight=False)
 
 
 def progress(message: str) -> None:
-    ERRORS.print(message, style="dim", markup=False)
+    ERRORS.print(message, style="dim", markup=False, soft_wrap=True)
 
 
 def heading(text: str) -> None:
-    RESULTS.print(f"\n{text}", style="bold", markup=False)
+    RESULTS.print(f"\n{text}", style="bold", markup=False, soft_wrap=True)
 
 
 def failure(outcome: Outcome) -> None:
@@ -31,7 +31,7 @@ def failure(outcome: Outcome) -> None:
             markup=False,
         )
     if outcome.error:
-        ERRORS.print(outcome.error, style="red", markup=False)
+        ERRORS.print(outcome.error, style="red", markup=False, soft_wrap=True)
 
 
 def summary(outcome: Outcome) -> None:

@@ -177,7 +177,7 @@ def _report(result: dg.ExecuteInProcessResult) -> RunReport:
             if not evaluation.passed:
                 failed.append(evaluation.check_name)
                 if evaluation.blocking and blocked_by is None:
-                    blocked_by = evaluation.check_name
+                    blocked_by, error = evaluation.check_name, evaluation.description
         elif event.is_step_failure and error is None:
             error = _innermost(event.step_failure_data.error)
         elif event.is_run_failure and error is None:
