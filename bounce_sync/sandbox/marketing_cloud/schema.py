@@ -56,5 +56,10 @@ CREATE INDEX IF NOT EXISTS query_run_by_query ON query_run (query_object_id, id)
 
 -- Keys are compared without case by the service, and so they are found.
 CREATE INDEX IF NOT EXISTS subscriber_by_folded_key ON subscriber (subscriber_key COLLATE NOCASE);
+CREATE INDEX IF NOT EXISTS status_event_by_folded_key
+    ON status_event (subscriber_key COLLATE NOCASE);
+CREATE INDEX IF NOT EXISTS bounce_by_folded_key ON bounce (subscriber_key COLLATE NOCASE);
+-- Pages of one status in the order of the subscribers, and of a range of creation.
+CREATE INDEX IF NOT EXISTS subscriber_by_status_alone ON subscriber (status);
 CREATE INDEX IF NOT EXISTS subscriber_by_creation ON subscriber (created_date);
 """
