@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bounce_sync.marketing_cloud.errors import Place, UnreadableAnswer
-from bounce_sync.marketing_cloud.soap import EDGE, ILLEGAL_IN_XML, REPLACEMENT
+from bounce_sync.marketing_cloud.soap import EDGE, ILLEGAL_IN_XML, LOST
 from bounce_sync.rules.server_time import Window
 from bounce_sync.tables import (
     BOUNCE_CATEGORIES,
@@ -65,7 +65,7 @@ _PRINTED_TIME = (
     r"(?i)^(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}) (?P<hour>1[0-2]|[1-9])"
     r"(?P<rest>:\d\d:\d\d(?:\.\d{1,7})?) (?P<half>[AP]M)$"
 )
-_UNCLEAN = f"\r|{ILLEGAL_IN_XML}"
+_UNCLEAN = f"\r|{ILLEGAL_IN_XML}|{LOST}"
 
 
 def text(values: Column) -> pa.Array:
@@ -87,11 +87,14 @@ def _whole_characters(value: str) -> str:
 
 
 def prose(values: Column) -> pa.Array:
-    """A reason as the server said it: line breaks as LF, characters XML can't carry as U+FFFD."""
+    """A reason as the server said it: line breaks as LF, without what XML can't carry.
+
+    SOAP loses such characters, and all sources give the same.
+    """
     column = text(values)
     if pc.any(pc.match_substring_regex(column, _UNCLEAN)).as_py():
         column = pc.replace_substring_regex(column, "\r\n?", "\n")
-        column = pc.replace_substring_regex(column, ILLEGAL_IN_XML, REPLACEMENT)
+        column = pc.replace_substring_regex(column, f"{ILLEGAL_IN_XML}|{LOST}", "")
     return column
 
 
@@ -111,7 +114,7 @@ def keys(name: str, values: Column, place: Place) -> pa.Array:
         f"{name} is longer than {KEY_LENGTH} characters",
     )
     demand(
-        pc.invert(pc.match_substring(column, REPLACEMENT)),
+        pc.invert(pc.match_substring(column, LOST)),
         place,
         f"{name} holds a character that XML can't carry",
     )

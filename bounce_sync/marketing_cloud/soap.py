@@ -38,7 +38,8 @@ _NAMES = {"p": PARTNER, "s": ENVELOPE}
 ILLEGAL_IN_XML = "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
 """A regular expression for what XML 1.0 can't carry and the service sends all the same."""
 
-REPLACEMENT = "\ufffd"
+LOST = "\ufdd0"
+"""Stands where such a character was: a noncharacter, which no text has."""
 
 _REFERENCE = re.compile(rb"&#(?:x([0-9A-Fa-f]+)|([0-9]+));")
 _RAW = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
@@ -179,7 +180,7 @@ def parse(answer: bytes, place: Place) -> tuple[etree._Element, bool]:
     """The answer's tree, and whether characters that XML can't carry were replaced for it.
 
     The service writes control characters of a bounce reason as references that no parser accepts;
-    they become U+FFFD. Raises `UnreadableAnswer` for anything that isn't XML, or has a DTD.
+    they become `LOST`. Raises `UnreadableAnswer` for anything that isn't XML, or has a DTD.
     """
     repaired = False
     try:
@@ -216,9 +217,9 @@ def _without_illegal(answer: bytes) -> bytes:
         possible = code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF
         if possible and not re.match(ILLEGAL_IN_XML, chr(code)):
             return found[0]
-        return REPLACEMENT.encode()
+        return LOST.encode()
 
-    return _RAW.sub(REPLACEMENT.encode(), _REFERENCE.sub(legal, answer))
+    return _RAW.sub(LOST.encode(), _REFERENCE.sub(legal, answer))
 
 
 def read_fault(answer: bytes) -> Fault | None:

@@ -122,10 +122,10 @@ def test_rows_that_lack_an_element_are_read_row_by_row() -> None:
     assert found["smtp_reason"].fillna("-").tolist() == ["gone", "-", "gone"]
 
 
-def test_characters_that_xml_cant_carry_become_one_sign() -> None:
+def test_characters_that_xml_cant_carry_are_left_out() -> None:
     reason = "a&#x1B;b&#0;c\x07d&#xFFFF;e&#13;&#10;f&#13;g &#x1F648; &amp;#x1B;"
     found = bounces(says(envelope(row(SMTPReason=reason))))
-    assert found["smtp_reason"].tolist() == ["a�b�c�d�e\nf\ng 🙈 &#x1B;"]
+    assert found["smtp_reason"].tolist() == ["abcde\nf\ng 🙈 &#x1B;"]
 
 
 @pytest.mark.parametrize(
