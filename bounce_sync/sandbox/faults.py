@@ -75,6 +75,7 @@ SERVICE = (
     "late_events",
 )
 SERVICES = ("marketing_cloud", "salesforce")
+TOKEN_PATHS = ("/v2/token", "/services/oauth2/token")
 TRANSPORT = "bounce_sync.transport"
 """Where in ``scope["extensions"]`` the server puts the connection, so that it can be dropped."""
 
@@ -290,7 +291,12 @@ def refusal(
     service: str, path: str, status: int, retry_after: int | None = None
 ) -> tuple[str, bytes]:
     """Content type and body of an error of the service's edge, in that service's own shape."""
-    if service == "salesforce":
+    if path.lower().rstrip("/").endswith(TOKEN_PATHS):
+        document: Any = {
+            "error": "temporarily_unavailable" if status >= 500 else "invalid_request",
+            "error_description": "The service can't answer this now. Try again later.",
+        }
+    elif service == "salesforce":
         code, message = {
             401: ("INVALID_SESSION_ID", "Session expired or invalid"),
             403: ("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."),
@@ -300,7 +306,7 @@ def refusal(
             ),
             503: ("SERVER_UNAVAILABLE", "Server is temporarily unavailable"),
         }.get(status, ("UNKNOWN_EXCEPTION", "An unexpected error occurred."))
-        document: Any = [{"message": message, "errorCode": code}]
+        document = [{"message": message, "errorCode": code}]
     elif path.lower().endswith("/service.asmx"):
         text = "Rate limit exceeded" if status == 429 else "Unplanned Outage"
         return "text/xml; charset=utf-8", (
@@ -319,7 +325,7 @@ def refusal(
         document = {"message": "Not Authorized", "errorcode": 0}
     else:
         document = {"message": "An unexpected error occurred.", "errorcode": status}
-    if isinstance(document, dict):
+    if "errorcode" in document:
         document["documentation"] = "https://developer.salesforce.com/docs"
     return "application/json;charset=UTF-8", json.dumps(document).encode()
 

@@ -352,7 +352,8 @@ _OPTIONAL = """
 
 OPTIONAL_FIELDS = {
     "Contact": _OPTIONAL
-    + "BuyerAttributes multipicklist(4099); FirstCallDateTime datetime; FirstEmailDateTime datetime;",
+    + "BuyerAttributes multipicklist(4099);"
+    + "FirstCallDateTime datetime; FirstEmailDateTime datetime;",
     "Lead": _OPTIONAL + "PartnerAccountId reference:Account; IsEmailBounced boolean ro;",
 }
 """Standard fields that an org has with some feature only: made where somebody's data has them."""

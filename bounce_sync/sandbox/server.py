@@ -91,16 +91,17 @@ def serve(
             for service, port in ports.items()
         }
         name = _reachable_name(host)
-        bundle, context = (None, None) if http else _certificate(store.directory, {name, host})
         base = {
             service: f"{'http' if http else 'https'}://{_bracketed(name)}:{listener.getsockname()[1]}"
             for service, listener in listeners.items()
         }
-        for service, listener in listeners.items():
-            app = _application(service, store, base[service])
+        with FileLock(store.directory / "starting.lock"):
+            bundle, context = (None, None) if http else _certificate(store.directory, {name, host})
+            apps = {service: _application(service, store, base[service]) for service in base}
+        for service, app in apps.items():
             app = FaultyWire(app, service, planned) if planned.entries else app
             app = status.StatusPage(app, store, planned)
-            stack.enter_context(_running(app, listener, context, service))
+            stack.enter_context(_running(app, listeners[service], context, service))
         yield Address(
             auth_url=base["marketing_cloud"] + "/",
             rest_url=base["marketing_cloud"] + "/",
@@ -117,7 +118,10 @@ def serve(
 
 
 def _application(service: str, store: Store, base_url: str) -> ASGIApp:
-    """The app of a service, told its own address (no slash at the end)."""
+    """The app of a service, told its own address (no slash at the end).
+
+    It may add to the store what it needs: only one process at a time gets here.
+    """
     module = importlib.import_module(f"bounce_sync.sandbox.{service}.app")
     app: ASGIApp = module.application(store, base_url)
     return app

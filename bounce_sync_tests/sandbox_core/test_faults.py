@@ -67,6 +67,13 @@ def test_a_refusal_of_soap_is_a_fault_and_one_of_rest_is_json(tenant: Path) -> N
     }
 
 
+def test_a_refused_token_has_the_shape_of_oauth(tenant: Path) -> None:
+    with suffering(tenant, {"kind": "status", "status": 503, "times": 1}) as visitor:
+        refused = visitor.sfmc_token()
+    assert refused.status_code == 503
+    assert refused.json()["error"] == "temporarily_unavailable"
+
+
 @pytest.mark.parametrize("http", [True, False])
 def test_a_connection_dropped_before_leaves_no_trace(tenant: Path, http: bool) -> None:
     with suffering(

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from bounce_sync.sandbox import server
 from bounce_sync.sandbox.server import serve
 from bounce_sync.sandbox.store import SandboxError
 from bounce_sync_tests.sandbox_core.rehearsal import CONTACT, visiting
@@ -60,6 +61,23 @@ def test_it_listens_on_loopback_unless_told_otherwise(tenant: Path) -> None:
     with serve(tenant, http=True, host="0.0.0.0") as address:  # noqa: S104
         port = urlsplit(address.salesforce_url).port or 0
         socket.create_connection(("127.0.0.2", port)).close()
+
+
+def test_small_answers_leave_at_once() -> None:
+    """asyncio spares only sockets of a stated protocol Nagle's algorithm: 40 ms an answer."""
+    with (
+        server._listen("127.0.0.1", 0, "salesforce") as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+        assert accepted.proto == socket.IPPROTO_TCP
+
+
+@pytest.mark.parametrize("host", ["::1", "localhost", "0.0.0.0"])  # noqa: S104
+def test_any_host_it_is_told_is_reachable_by_the_address_it_names(tenant: Path, host: str) -> None:
+    with serve(tenant, host=host) as address, visiting(address) as visitor:
+        assert visitor.sfmc_token().status_code == 200
 
 
 def test_a_port_that_is_taken_is_named(tenant: Path) -> None:
