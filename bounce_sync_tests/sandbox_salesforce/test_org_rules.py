@@ -154,6 +154,15 @@ def test_what_isnt_served_is_answered_and_named_on_stderr(
     assert f"{method} " in capfd.readouterr().err
 
 
+def test_unknown_names_are_named_on_stderr_without_the_statement(
+    org: Org, capfd: pytest.CaptureFixture[str]
+) -> None:
+    org.refused("SELECT Nope FROM Contact WHERE Email = 'ann@b.example'")
+    named = capfd.readouterr().err
+    assert "No such column 'Nope' on entity 'Contact'" in named
+    assert "ann@b.example" not in named
+
+
 def test_bulk_one_sends_clients_to_rest(org: Org) -> None:
     def create(session: str) -> str:
         headers = {"X-SFDC-Session": session}

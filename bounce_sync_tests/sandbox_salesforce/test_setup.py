@@ -297,3 +297,36 @@ def test_a_layout_can_be_read_extended_and_put_back(org: Org) -> None:
     assert text(answer, "success") == ["true"]
     labels = text(soap(org, "readMetadata", names), "label")
     assert labels == ["Information", "Email Deliverability"]
+
+
+def test_a_retrieved_zip_can_be_deployed_again(org: Org) -> None:
+    deploy(org, FILES)
+    members = {
+        "Layout": "Contact-Contact Layout",
+        "PermissionSet": "Writer",
+        "CustomField": "Contact.Dead__c",
+        "ListView": "Contact.None",
+    }
+    types = "".join(
+        f"<types><members>{member}</members><name>{kind}</name></types>"
+        for kind, member in members.items()
+    )
+    asked = soap(
+        org, "retrieve", f"<retrieveRequest><unpackaged>{types}</unpackaged></retrieveRequest>"
+    )
+    key = text(asked, "id")[0]
+    status = soap(org, "checkRetrieveStatus", f"<asyncProcessId>{key}</asyncProcessId>")
+    assert text(status, "problem") == [
+        "Entity of type 'ListView' named 'Contact.None' cannot be found"
+    ]
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(str(text(status, "zipFile")[0])))) as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert sorted(files) == [
+        "unpackaged/layouts/Contact-Contact Layout.layout",
+        "unpackaged/objects/Contact.object",
+        "unpackaged/package.xml",
+        "unpackaged/permissionsets/Writer.permissionset",
+    ]
+    assert "<fullName>Dead__c</fullName>" in files["unpackaged/objects/Contact.object"]
+    again = deploy(org, files)
+    assert text(again, "status") == ["Succeeded"], etree.tostring(again)

@@ -45,7 +45,7 @@ from bounce_sync.sandbox.salesforce.service import (
     LAST_VERSION,
     Service,
     limit_exceeded,
-    report,
+    report_gap,
 )
 from bounce_sync.sandbox.salesforce.sessions import Session, Sessions
 from bounce_sync.sandbox.salesforce.setup import metadata, tooling
@@ -126,8 +126,7 @@ class _Endpoint:
                 call = self._with_session(call)
             return route.handler(self.service, call, **arguments)
         except ServiceError as error:
-            if error.status in (404, 405) or error.code in _GAPS:
-                report(call, f"{error.status} {error.code}")
+            report_gap(call, error)
             return Answer(error.body(), error.status)
         except Exception:  # a mistake of this sandbox: shown, and answered as the service would
             traceback.print_exc()
@@ -157,9 +156,6 @@ class _Endpoint:
         if session is None:
             raise session_expired()
         return session
-
-
-_GAPS = ("INVALID_TYPE", "INVALID_FIELD", "MALFORMED_QUERY")
 
 
 def _call(request: Request, body: bytes) -> Call:

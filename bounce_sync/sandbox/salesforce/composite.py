@@ -8,13 +8,11 @@ names itself and none of the outer ones.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bounce_sync.sandbox.salesforce.errors import ServiceError, bad_json, not_found
 from bounce_sync.sandbox.salesforce.http import DATA, Answer, Call, Routes, subrequest
-
-if TYPE_CHECKING:
-    from bounce_sync.sandbox.salesforce.service import Service
+from bounce_sync.sandbox.salesforce.service import Service, report_gap
 
 routes = Routes()
 
@@ -46,6 +44,7 @@ def _run(service: Service, call: Call) -> Answer:
             raise not_found()
         return service.table.answer(service, call)
     except ServiceError as error:
+        report_gap(call, error)
         return Answer(error.body(), error.status)
 
 

@@ -82,6 +82,18 @@ def limit_exceeded() -> ServiceError:
     return ServiceError(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
 
 
+_UNKNOWN_NAMES = ("INVALID_TYPE", "INVALID_FIELD")
+
+
+def report_gap(call: Call, error: ServiceError) -> None:
+    """Names an answer that may mean a gap: an unknown address, object, field or grammar."""
+    if error.code in _UNKNOWN_NAMES:
+        name = error.message.splitlines()[-1].split(". ")[0]  # the lines before quote the statement
+        report(call, f"{error.status} {error.code}: {name}")
+    elif error.status in (404, 405) or error.code == "MALFORMED_QUERY":
+        report(call, f"{error.status} {error.code}")
+
+
 def report(call: Call, what: str) -> None:
     """Names on standard error what this sandbox doesn't know, so that a gap is seen."""
     print(f"sandbox salesforce: {call.method} {call.path} -> {what}", file=sys.stderr, flush=True)

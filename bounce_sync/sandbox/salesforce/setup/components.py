@@ -66,7 +66,7 @@ def apply_component(
     if isinstance(outcome, RowError):
         return outcome
     inside = "".join(
-        etree.tostring(child, encoding="unicode") for child in element if isinstance(child.tag, str)
+        etree.tostring(_plain(child), encoding="unicode") for child in element.iterchildren("*")
     )
     service.store.execute(
         "INSERT INTO metadata_component VALUES (?, ?, ?, ?) ON CONFLICT (type, full_name)"
@@ -74,6 +74,14 @@ def apply_component(
         (kind, full_name, inside, crm_time(datetime.now(UTC))),
     )
     return None
+
+
+def _plain(element: etree._Element) -> etree._Element:
+    """A copy without namespaces: kept components stand in the default one of their file."""
+    copy = etree.Element(local(element))
+    copy.text = element.text
+    copy.extend(_plain(child) for child in element.iterchildren("*"))
+    return copy
 
 
 def component(service: Service, kind: str, full_name: str) -> str | None:

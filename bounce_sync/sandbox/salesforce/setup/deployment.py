@@ -1,4 +1,4 @@
-"""File-based deployment: a zip of components, all of them or none."""
+"""Files of metadata: a zip deployed, all of it or nothing, and a zip retrieved."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from bounce_sync.sandbox.salesforce.ids import new_id
 from bounce_sync.sandbox.salesforce.setup.components import (
     NAMESPACE,
     apply_component,
+    component,
     local,
     metadata_fault,
 )
-from bounce_sync.sandbox.salesforce.soap import text
+from bounce_sync.sandbox.salesforce.soap import text, texts
 from bounce_sync.sandbox.store import crm_time
 
 if TYPE_CHECKING:
@@ -108,12 +109,7 @@ def _name(element: etree._Element, full_name: str) -> None:
 def deploy_status(service: Service, asked: etree._Element, _: str) -> str:
     """How a deployment went, component by component."""
     deploy_id = text(asked, "asyncProcessId")
-    row = service.store.execute(
-        "SELECT result FROM metadata_deploy WHERE id = ?", (deploy_id,)
-    ).fetchone()
-    if row is None:
-        raise metadata_fault("INVALID_CROSS_REFERENCE_KEY", f"no deployment with id {deploy_id}")
-    kept = json.loads(row[0])
+    kept = _kept(service, deploy_id)
     good = [one for one in kept["results"] if not one["problem"]]
     bad = [one for one in kept["results"] if one["problem"]]
     details = "".join(
@@ -137,3 +133,84 @@ def deploy_status(service: Service, asked: etree._Element, _: str) -> str:
         f"<status>{'Failed' if bad else 'Succeeded'}</status>"
         f"<success>{str(not bad).lower()}</success></result>"
     )
+
+
+# Retrieve
+
+
+def retrieve(service: Service, asked: etree._Element, _: str) -> str:
+    """Packs the components that are named; the answer says Queued, as the service does."""
+    wanted = [
+        (text(types, "name"), member)
+        for types in asked.iter(f"{{{NAMESPACE}}}types")
+        for member in texts(types, "members")
+    ]
+    packed = io.BytesIO()
+    missing = []
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("unpackaged/package.xml", _file("Package", "<version>63.0</version>"))
+        for kind, name in wanted:
+            body = component(service, kind, name)
+            if body is None:
+                missing.append(f"Entity of type '{kind}' named '{name}' cannot be found")
+            else:
+                archive.writestr(*_packed_file(kind, name, body))
+    key = new_id("09S")
+    kept = {"zip": base64.b64encode(packed.getvalue()).decode(), "missing": missing}
+    service.store.execute(
+        "INSERT INTO metadata_deploy VALUES (?, ?, ?)",
+        (key, crm_time(datetime.now(UTC)), json.dumps(kept)),
+    )
+    return f"<result><done>false</done><id>{key}</id><state>Queued</state></result>"
+
+
+_SUFFIXES = {
+    "PermissionSet": "permissionset",
+    "ReportType": "reportType",
+    "Report": "report",
+    "Layout": "layout",
+    "Flow": "flow",
+    "Profile": "profile",
+}
+
+
+def _packed_file(kind: str, name: str, body: str) -> tuple[str, str]:
+    """Path and content of a component in a zip; parts of an object stand in the object's file."""
+    if kind in ("CustomField", "ListView"):
+        owner, _, part = name.partition(".")
+        tag = "fields" if kind == "CustomField" else "listViews"
+        inside = body.replace(f">{name}<", f">{part}<", 1)
+        return f"unpackaged/objects/{owner}.object", _file(
+            "CustomObject", f"<{tag}>{inside}</{tag}>"
+        )
+    folder = next((f for f, known in FOLDERS.items() if known == kind), kind)
+    return f"unpackaged/{folder}/{name}.{_SUFFIXES.get(kind, kind)}", _file(kind, body)
+
+
+def _file(root: str, inside: str) -> str:
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{NAMESPACE}">{inside}</{root}>\n'
+    )
+
+
+def retrieve_status(service: Service, asked: etree._Element, _: str) -> str:
+    """The zip of a retrieval, in base64, and what wasn't there."""
+    kept = _kept(service, text(asked, "asyncProcessId"))
+    messages = "".join(
+        f"<messages><fileName>package.xml</fileName><problem>{escape(problem)}</problem></messages>"
+        for problem in kept["missing"]
+    )
+    return (
+        f"<result><done>true</done><id>{text(asked, 'asyncProcessId')}</id>{messages}"
+        f"<status>Succeeded</status><success>true</success><zipFile>{kept['zip']}</zipFile></result>"
+    )
+
+
+def _kept(service: Service, key: str) -> dict[str, Any]:
+    row = service.store.execute(
+        "SELECT result FROM metadata_deploy WHERE id = ?", (key,)
+    ).fetchone()
+    if row is None:
+        raise metadata_fault("INVALID_CROSS_REFERENCE_KEY", f"no deployment with id {key}")
+    found: dict[str, Any] = json.loads(row[0])
+    return found

@@ -23,7 +23,13 @@ from bounce_sync.sandbox.salesforce.setup.components import (
     local,
     metadata_fault,
 )
-from bounce_sync.sandbox.salesforce.setup.deployment import FOLDERS, deploy, deploy_status
+from bounce_sync.sandbox.salesforce.setup.deployment import (
+    FOLDERS,
+    deploy,
+    deploy_status,
+    retrieve,
+    retrieve_status,
+)
 from bounce_sync.sandbox.salesforce.soap import (
     SoapFault,
     envelope,
@@ -215,4 +221,6 @@ OPERATIONS: dict[str, Callable[[Service, etree._Element, str], str]] = {
     "describeMetadata": _describe,
     "deploy": deploy,
     "checkDeployStatus": deploy_status,
+    "retrieve": retrieve,
+    "checkRetrieveStatus": retrieve_status,
 }
