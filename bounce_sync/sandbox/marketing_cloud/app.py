@@ -6,6 +6,7 @@ and never by a redirect.
 """
 
 import json
+import traceback
 from importlib import resources
 
 from starlette.concurrency import run_in_threadpool
@@ -44,6 +45,14 @@ def application(store: Store, base_url: str) -> ASGIApp:
 
 
 def _answer(store: Store, base: str, request: Request, body: bytes) -> Response:
+    try:
+        return _said(store, base, request, body)
+    except Exception:  # the client mustn't see a failure of the sandbox's own, its author must
+        traceback.print_exc()
+        return _json(Said({"message": "Internal Server Error", "errorcode": 0}, 500))
+
+
+def _said(store: Store, base: str, request: Request, body: bytes) -> Response:
     path = request.scope["path"].rstrip("/")
     match request.method, path.lower():
         case "POST", "/v2/token":

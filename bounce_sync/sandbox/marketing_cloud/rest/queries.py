@@ -55,6 +55,8 @@ def created(call: Call, asked: Asked) -> Said:
     for needed in ("name", "queryText", "targetKey", "categoryId"):
         if said.get(needed) in (None, ""):
             raise RestError(400, 10002, f"{needed} is required.")
+    if not isinstance(said["categoryId"], int):
+        raise RestError(400, 10001, "categoryId must be a number.")
     key = str(said.get("key") or new_id())
     update_type = _update_type(said.get("targetUpdateTypeId", 0))
     _validated(call, str(said["queryText"]), str(said["targetKey"]), update_type)
@@ -71,7 +73,7 @@ def created(call: Call, asked: Asked) -> Said:
                 str(said["queryText"]),
                 str(said["targetKey"]),
                 update_type,
-                int(said["categoryId"]),
+                said["categoryId"],
                 at,
                 at,
             ),

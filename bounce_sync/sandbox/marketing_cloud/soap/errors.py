@@ -15,3 +15,11 @@ class Refused(Exception):
 
 class Unreadable(Exception):
     """The service couldn't deserialise the request: a client fault, under HTTP 500."""
+
+
+class Rejected(Exception):
+    """One object that can't be made or changed, among others that can: `StatusCode` Error."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code

@@ -81,13 +81,13 @@ def _simple(
 ) -> Condition:
     name = (text(element, "Property") or "").strip()
     operator = (text(element, "SimpleOperator") or "").strip()
-    if operator not in _OPERATORS:
+    if operator not in OPERATORS:
         raise Unreadable(f"'{operator}' is not a valid value for SimpleOperators.")
     prop = properties.get(name)
     if prop is None:
         raise Refused(f"Invalid column name '{name}'.")
     values = texts(element, "DateValue") or texts(element, "Value")
-    least, most, template = _OPERATORS[operator]
+    least, most, template = OPERATORS[operator]
     if not least <= len(values) <= (most or len(values)):
         if not values:
             raise Refused(
@@ -118,11 +118,12 @@ def _stored(prop: Property, operator: str, value: str, offset: timedelta) -> obj
     try:
         return _CONVERSIONS[prop.kind](value, offset)
     except (ValueError, OverflowError) as error:
-        raise Refused(_CONVERSION_FAILED[prop.kind].format(value)) from error
+        raise Refused(_CONVERSION_FAILED[prop.kind].format(value), gap=False) from error
 
 
 _CONVERSIONS: dict[Kind, Callable[[str, timedelta], object]] = {
     Kind.TEXT: lambda value, _: value,
+    Kind.NIL: lambda value, _: value,
     Kind.NUMBER: lambda value, _: int(value),
     Kind.DATE: read_date,
     Kind.BOOLEAN: lambda value, _: int(is_true(value)),
@@ -165,7 +166,7 @@ _LIKE = "{0} LIKE ? ESCAPE '\\'"
 _UNLIKE = "{0} NOT LIKE ? ESCAPE '\\'"
 
 # Least and most values (most 0: no limit) and the SQL, by the WSDL's SimpleOperators.
-_OPERATORS: dict[str, tuple[int, int, _Template]] = {
+OPERATORS: dict[str, tuple[int, int, _Template]] = {
     "equals": (1, 1, _operator("{0} = ?")),
     "notEquals": (1, 1, _operator("{0} <> ?")),
     "greaterThan": (1, 1, _operator("{lower} > ?")),

@@ -25,9 +25,10 @@ class Retrievable:
     """An object of Retrieve.
 
     `source` is the FROM clause; `account` the column that says whose row it is (None: one list for
-    the whole enterprise). `order` makes pages: unique together, the last by itself; `time`
-    (a property and its column) goes first where a filter is about it. `pairs`: properties are written as name and value, in a result of this type; that is
-    so for objects that the WSDL has no type for.
+    the whole enterprise). `order` makes pages: unique together, the last by itself; `time` (a
+    property and its column) goes first where a filter is about it. `pairs`: properties are
+    written as name and value, in a result of this type; that is so for objects that the WSDL has
+    no type for.
     """
 
     name: str

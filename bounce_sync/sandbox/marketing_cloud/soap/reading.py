@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from lxml import etree
 
+from bounce_sync.sandbox.marketing_cloud.soap.errors import Unreadable
+
 PARTNER_API = "http://exacttarget.com/wsdl/partnerAPI"
 XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _SOAP = {"http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope"}
@@ -82,6 +84,14 @@ def text(element: etree._Element | None, *path: str) -> str | None:
     if found is None:
         return None
     return found.text or ""
+
+
+def number(element: etree._Element, name: str) -> int:
+    """A whole number, 0 where it is absent. Raises Unreadable."""
+    said = (text(element, name) or "0").strip()
+    if not said.removeprefix("-").isdecimal() or len(said) > 18:
+        raise Unreadable(f"'{said}' in {name} is not a valid whole number.")
+    return int(said)
 
 
 def texts(element: etree._Element, name: str) -> list[str]:
