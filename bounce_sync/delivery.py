@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from bounce_sync import stopping
 from bounce_sync.ledger import Ledger
 from bounce_sync.rules import changes as change_rules
 from bounce_sync.rules.changes import CrmFacts
@@ -124,7 +125,8 @@ def deliver(
         _settle_open(ledger, connection, facts, say)
         reader = RecordReader(connection)
         review = _Review(reader, facts, planned_at, overtaken=ledger.writes_since(planned_at))
-        writer = FlagWriter(connection, ledger.run_journal(run_id, partition), say=say)
+        journal = ledger.run_journal(run_id, partition)
+        writer = FlagWriter(connection, journal, say, stop=stopping.requested)
         written = writer.write(changes, facts, review=review)
         updates = pd.concat(
             [_as_updates(written, run_id), _not_sent(review.changed, run_id)], ignore_index=True

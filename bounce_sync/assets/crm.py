@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from bounce_sync import delivery
+from bounce_sync import delivery, stopping
 from bounce_sync.assets import catalogue, contracts
 from bounce_sync.assets.partitions import DAILY
 from bounce_sync.assets.resources import Crm, Installation, PolicyResource
@@ -220,21 +220,22 @@ def crm_flag_updates(
     guarded = contracts.View(lake, "crm_flag_changes", day, tags, policy.policy())
     released = contracts.demand_guards(guarded)
     ledger = installation.ledger()
-    delivered = delivery.deliver(
-        crm_flag_changes,
-        planned_at=datetime.fromisoformat(crm_flag_changes.attrs["planned_at"]),
-        run_id=run_id,
-        partition=day,
-        context={
-            "target": installation.settings.target,
-            "policy": guarded.policy.stored(),
-            "released": sorted(released),
-        },
-        ledger=ledger,
-        connection=crm.connection,
-        facts=CrmFacts(**crm_flag_changes.attrs["facts"]),
-        say=context.log.info,
-    )
+    with stopping.on_sigterm():  # Dagster would leave the batch in flight unsettled
+        delivered = delivery.deliver(
+            crm_flag_changes,
+            planned_at=datetime.fromisoformat(crm_flag_changes.attrs["planned_at"]),
+            run_id=run_id,
+            partition=day,
+            context={
+                "target": installation.settings.target,
+                "policy": guarded.policy.stored(),
+                "released": sorted(released),
+            },
+            ledger=ledger,
+            connection=crm.connection,
+            facts=CrmFacts(**crm_flag_changes.attrs["facts"]),
+            say=context.log.info,
+        )
     earlier = empty(CrmFlagUpdates)
     if lake.has("crm_flag_updates", day):
         stored = contracts.load(lake, "crm_flag_updates", day)

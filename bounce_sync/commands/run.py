@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from bounce_sync import stopping
 from bounce_sync.commands import output
 from bounce_sync.commands.outcome import WRITER, Outcome
 from bounce_sync.commands.runner import Runner, RunReport, last_finished_day, running
@@ -28,6 +29,8 @@ def fetch_missing(runner: Runner, days: list[str], say: Say) -> list[RunReport]:
     wanted = [day for day in days if not runner.lake.has("raw_bounces", day)]
     reports = []
     for number, day in enumerate(wanted, start=1):
+        if stopping.requested.is_set():
+            break
         say(f"Fetching the bounces of {day} ({number} of {len(wanted)})")
         reports.append(runner.materialise(day, ["raw_bounces"]))
     return reports
@@ -59,7 +62,9 @@ def daily(
         return outcome
     outcome.fetched = fetch_missing(runner, [day for day in before if day >= earliest], say)
     outcome.missing_days = [day for day in before if not runner.lake.has("raw_bounces", day)]
-    if first_day and (wrong := outcome.missing_days or _bad_days(runner, before)):
+    if stopping.requested.is_set():
+        outcome.error = "Stopped by SIGTERM before anything was planned. Run again to go on."
+    elif first_day and (wrong := outcome.missing_days or _bad_days(runner, before)):
         failures = {report.error for report in outcome.fetched if report.error}
         outcome.error = (
             f"Not every day from {first_day} to {partition} is in the lake: {', '.join(wrong)}. "
@@ -156,7 +161,7 @@ def run(
     if allow_domain:
         tags[contracts.ALLOW_DOMAINS] = " ".join(allow_domain)
     day = last or partition or last_finished_day()
-    with running() as runner:
+    with running() as runner, stopping.on_sigterm():
         outcome = daily(
             runner,
             day.isoformat(),

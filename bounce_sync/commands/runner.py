@@ -195,4 +195,6 @@ def _report(result: dg.ExecuteInProcessResult) -> RunReport:
 def _innermost(error: Any) -> str | None:
     while error is not None and error.cause is not None:
         error = error.cause
+    if error is not None and error.cls_name == "DagsterExecutionInterruptedError":
+        return "Stopped by a signal. Nothing is lost: run it again to go on."
     return _CLASS_NAME.sub("", error.message.strip()) if error is not None else None

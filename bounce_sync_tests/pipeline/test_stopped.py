@@ -1,0 +1,56 @@
+"""SIGTERM while a run writes: the batch in flight is settled, and the run says that it stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from bounce_sync.assets import contracts
+from bounce_sync.ledger import Ledger
+from bounce_sync_tests.installation import installed
+from bounce_sync_tests.pipeline.dagster_ui import eventually
+from bounce_sync_tests.tenant import Tenant, last_day
+
+DAY = last_day()
+PEOPLE = 12_000
+
+
+def test_what_is_in_flight_is_settled_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    tenant = Tenant()
+    for _ in range(PEOPLE):
+        tenant.bounce(tenant.subscriber(tenant.contact(), "Held"), DAY)
+    slow = {"service": "salesforce", "path": "*/composite*", "kind": "latency", "ms": 400}
+    faults = tmp_path / "faults.json"
+    faults.write_text(json.dumps({"faults": [slow]}))
+    with installed(tenant, tmp_path, faults=faults, SALESFORCE_BULK_FROM="100000") as installation:
+        installation.has_fetched_nothing_before(DAY)
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "bounce_sync.cli",
+                "run",
+                "--partition",
+                DAY,
+                "--allow-changes",
+                "--json",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        eventually("the first write", installation.writes)
+        process.send_signal(signal.SIGTERM)
+        line, said = process.communicate()
+        assert process.returncode == 1, said
+        assert "stop" in said.lower()
+        assert json.loads(line)["stopped"] is None
+        assert Ledger(installation.runner.settings.ledger).open_intents().empty
+        flagged = sum(flag for flag, _ in installation.flags().values())
+        assert 0 < flagged < PEOPLE
+
+        goes_on = installation.run(DAY, tags={contracts.ALLOW_CHANGES: "true"})
+        assert goes_on.line()["written"] == PEOPLE - flagged
