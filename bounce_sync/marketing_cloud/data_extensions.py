@@ -7,7 +7,7 @@ Made and emptied by SOAP, filled and read by REST, as each is documented
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -104,30 +104,34 @@ class DataExtensions:
                 found.append(Field(str(name), str(kind), size, is_key == "true"))
         return found
 
-    def ensure(self, wanted: DataExtension, *, exactly: bool = True) -> bool:
+    def ensure(self, wanted: DataExtension) -> bool:
         """Make the data extension if it's missing; True if it was.
 
-        Raises `DataExtensionDiffers` if there is one with other columns; more columns than wanted
-        are as wrong if it must be `exactly` so.
+        Raises `DataExtensionDiffers` if there is one of other columns.
         """
-        there = {each.name.casefold(): each for each in self.fields(wanted.key)}
+        there = self.fields(wanted.key)
         if not there:
             self._create(wanted)
             return True
-        expected = {each.name.casefold(): each for each in wanted.fields}
-        wrong = [
-            f"{each} is {there.get(name, 'missing')}"
-            for name, each in expected.items()
-            if not _same(there.get(name), each)
-        ]
-        if exactly:
-            wrong += [f"{there[name]} is too many" for name in there if name not in expected]
+        expected = {each.name.casefold() for each in wanted.fields}
+        extra = [each for each in there if each.name.casefold() not in expected]
+        wrong = _differences(there, wanted.fields, _same)
+        self._refuse(wanted, [*wrong, *(f"{each} is too many" for each in extra)])
+        return False
+
+    def require(self, wanted: DataExtension) -> None:
+        """Raise `DataExtensionDiffers` unless it's there, with a place for each wanted column.
+
+        More columns, and longer ones, are its owner's business.
+        """
+        self._refuse(wanted, _differences(self.fields(wanted.key), wanted.fields, _holds))
+
+    def _refuse(self, wanted: DataExtension, wrong: Sequence[str]) -> None:
         if wrong:
             raise DataExtensionDiffers(
                 Place(f"data extension {wanted.key}", self._unit),
                 "Its columns aren't as they were set up: " + "; ".join(wrong),
             )
-        return False
 
     def _create(self, wanted: DataExtension) -> None:
         text = soap.named_text
@@ -275,12 +279,26 @@ def _boolean(value: bool) -> str:
     return str(value).lower()
 
 
-def _same(there: Field | None, wanted: Field) -> bool:
-    return there is not None and (there.kind, there.length, there.is_key) == (
-        wanted.kind,
-        wanted.length,
-        wanted.is_key,
-    )
+def _differences(
+    there: Iterable[Field], wanted: Iterable[Field], agree: Callable[[Field, Field], bool]
+) -> list[str]:
+    known = {each.name.casefold(): each for each in there}
+    found = [(each, known.get(each.name.casefold())) for each in wanted]
+    return [
+        f"{each} is {other or 'missing'}"
+        for each, other in found
+        if other is None or not agree(other, each)
+    ]
+
+
+def _same(there: Field, wanted: Field) -> bool:
+    return (there.kind, there.length, there.is_key) == (wanted.kind, wanted.length, wanted.is_key)
+
+
+def _holds(there: Field, wanted: Field) -> bool:
+    """Text needs the room; a text may stand in a Date, which SFMC reads."""
+    room = there.kind != "Text" or (there.length or 0) >= (wanted.length or 0)
+    return room and there.is_key == wanted.is_key
 
 
 def _batches(rows: Sequence[Mapping[str, str]]) -> Iterator[list[Mapping[str, str]]]:

@@ -115,12 +115,21 @@ class DataExtensionDiffers(MarketingCloudError):
 
     advice = (
         "Give it these columns, or delete it where it is one of ours (bounce_sync_…): it is then "
-        "made again."
+        "made again. `bounce-sync setup` makes those of the delivery by Journey."
     )
 
 
 class WriteFailed(MarketingCloudError):
     """Rows couldn't be written into a data extension."""
+
+
+class AutomationFailed(MarketingCloudError):
+    """An automation ended badly, or not at all."""
+
+    advice = (
+        "Open the automation in Automation Studio and look at its last run. Flags that its Journey "
+        "wrote all the same are found by the next run, which reads the CRM first."
+    )
 
 
 class QueryFailed(MarketingCloudError):

@@ -33,7 +33,7 @@ class Source(Protocol):
     def bounces(self, window: Window) -> pd.DataFrame:
         """Every bounce event of the window (UTC), as `tables.RawBounces`, in order of time."""
 
-    def held(self, keys: Sequence[str] = ()) -> pd.DataFrame:
+    def held(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
         """Every subscriber that is Held now, as `tables.HeldSubscribers`, in order of key.
 
         `keys` are the ones of interest: those that bounced in the evidence window and those flagged

@@ -176,7 +176,7 @@ class DataViewsSource:
 
     # --- subscribers ---------------------------------------------------------------------------
 
-    def held(self, keys: Sequence[str] = ()) -> pd.DataFrame:
+    def held(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
         """Every subscriber that is Held now; see `Source.held`. `keys` aren't needed here."""
         read_at = self._now()
         unit = self._units[self._account.account_id]

@@ -206,7 +206,7 @@ class FilesSource:
 
     # --- subscribers ---------------------------------------------------------------------------
 
-    def held(self, keys: Sequence[str] = ()) -> pd.DataFrame:
+    def held(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
         """Every subscriber that was Held when the newest file was written; see `Source.held`."""
         file, table = self._subscribers()
         held = rows.only_held(table)

@@ -77,11 +77,15 @@ class SoapSource:
         """Give the connections back."""
         self._connection.close()
 
-    def held(self, keys: Sequence[str] = ()) -> pd.DataFrame:
+    def held(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
         """Every subscriber that is Held now; see `Source.held`."""
         if self._held_mode == "by_key":
+            if keys is None:
+                raise ValueError(
+                    "With SFMC_HELD=by_key, Held is asked for keys, and none are given."
+                )
             return self._subscribers.held_among(keys)
-        return self._subscribers.held(probe=keys)
+        return self._subscribers.held(probe=keys or ())
 
     def statuses(self, keys: Sequence[str]) -> pd.DataFrame:
         """Today's status of each key; see `Source.statuses`."""

@@ -1,0 +1,166 @@
+"""A plan through data extensions, automations and Journeys into the sandbox's CRM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from bounce_sync import tables
+from bounce_sync.marketing_cloud import journey
+from bounce_sync.marketing_cloud.connection import Connection
+from bounce_sync.marketing_cloud.errors import AutomationFailed, DataExtensionDiffers, WriteFailed
+from bounce_sync.marketing_cloud.journey import JourneyDelivery, rounds
+from bounce_sync.sandbox.server import Address
+from bounce_sync_tests.marketing_cloud.tenants import IMPATIENT, Tenant, account
+from bounce_sync_tests.tenant import to_18
+
+CONTACT, LEAD = to_18("003Dn00000Aaaaa"), to_18("00QDn00000Bbbbb")
+LATER = pd.Timestamp("2026-06-15T18:34:56Z")
+EARLIER = pd.Timestamp("2026-06-01T00:00:00Z")
+
+
+def changes(*rows: dict[str, Any]) -> pd.DataFrame:
+    usual = {"object": "Contact", "record_id": CONTACT, "action": "set", "date_after": LATER}
+    return pd.DataFrame([usual | row for row in rows])
+
+
+def staging(*keys: str) -> pd.DataFrame:
+    return tables.shape(
+        tables.ConfirmedBounceStaging,
+        {
+            "subscriber_key": list(keys),
+            "email_address": [f"{key}@mail.example" for key in keys],
+            "bounce_category": ["Hard bounce"] * len(keys),
+            "smtp_code": ["550"] * len(keys),
+            "bounced_at": [LATER] * len(keys),
+            "evidence_count": [1] * len(keys),
+            "business_unit": ["1"] * len(keys),
+        },
+    )
+
+
+@contextmanager
+def delivery(address: Address, **settings: Any) -> Iterator[JourneyDelivery]:
+    with closing(Connection(account(address), IMPATIENT)) as connection:
+        yield JourneyDelivery(connection, first_pause=0.02, **settings)
+
+
+def crm(tenant: Tenant, name: str, record: str) -> tuple[Any, ...]:
+    row = tenant.store.execute(
+        f'SELECT "Hard_Bounce__c", "Hard_Bounce_Date__c" FROM "{name}" WHERE "Id" = ?',
+        (record,),
+    ).fetchone()
+    return tuple(row)
+
+
+def records(tenant: Tenant, flagged: int = 0) -> None:
+    for name, record in (("Contact", CONTACT), ("Lead", LEAD)):
+        columns = ["Id", "LastName", "Hard_Bounce__c", "CreatedDate", "LastModifiedDate"]
+        columns += ["SystemModstamp", "OwnerId"]
+        at = "2026-01-01T00:00:00.000Z"
+        row = [record, "X", flagged, at, at, at, tenant.store.setting("user_id")]
+        tenant.store.insert(name, columns, [row])
+
+
+def test_both_records_of_a_key_ride_on_one_row() -> None:
+    made = rounds(
+        changes(
+            {"subscriber_key": "k"},
+            {"subscriber_key": "k", "object": "Lead", "record_id": LEAD, "action": "refresh"},
+            {"subscriber_key": "gone", "action": "clear", "date_after": pd.NaT},
+            {"subscriber_key": "none", "action": "none"},
+        ),
+        staging("k"),
+        "run-1",
+    )
+    assert len(made) == 1
+    assert list(made[0].sets.values()) == [
+        {
+            "SubscriberKey": "k",
+            "ContactId": CONTACT,
+            "LeadId": LEAD,
+            "FlagDate": "2026-06-15T18:34:56Z",
+            "BounceDate": "2026-06-15T18:34:56Z",
+            "EmailAddress": "k@mail.example",
+            "BounceCategory": "Hard bounce",
+            "SMTPCode": "550",
+            "RunId": "run-1",
+        }
+    ]
+    assert list(made[0].releases.values()) == [
+        {"SubscriberKey": "gone", "ContactId": CONTACT, "RunId": "run-1"}
+    ]
+    assert made[0].changes == [0, 1, 2]
+
+
+def test_records_that_need_different_dates_take_two_rounds() -> None:
+    plan = changes(
+        {"subscriber_key": "k", "date_after": EARLIER},
+        {"subscriber_key": "k", "object": "Lead", "record_id": LEAD},
+        {"subscriber_key": "k2"},
+    )
+    made = rounds(plan, staging("k"), "run-1", date_is_day=True)
+    assert [each.changes for each in made] == [[0, 2], [1]]
+    assert [each.sets["k"]["FlagDate"] for each in made] == ["2026-06-01", "2026-06-15"]
+    with pytest.raises(ValueError, match="Account"):
+        rounds(changes({"subscriber_key": "k", "object": "Account"}), staging(), "run-1")
+
+
+def test_a_plan_reaches_the_crm(tenant: Tenant) -> None:
+    records(tenant)
+    sets = changes(
+        {"subscriber_key": "k"}, {"subscriber_key": "l", "object": "Lead", "record_id": LEAD}
+    )
+    clears = changes({"subscriber_key": "k", "action": "clear", "date_after": pd.NaT})
+    with tenant.served() as address, delivery(address) as sender:
+        for each in rounds(sets, staging("k", "l"), "run-1"):
+            sender.send(each)
+        assert crm(tenant, "Contact", CONTACT) == (1, "2026-06-15T18:34:56.000Z")
+        assert crm(tenant, "Lead", LEAD) == (1, "2026-06-15T18:34:56.000Z")
+        for each in rounds(clears, staging(), "run-2"):
+            sender.send(each)
+        assert crm(tenant, "Contact", CONTACT) == (0, "2026-06-15T18:34:56.000Z")
+        assert crm(tenant, "Lead", LEAD)[0] == 1
+
+
+def test_many_rows_are_written_and_counted_back(tenant: Tenant) -> None:
+    plan = changes(*({"subscriber_key": f"k{n}"} for n in range(2_600)))
+    with tenant.served() as address, delivery(address, say=tenant.said.append) as sender:
+        (only,) = rounds(plan, staging(), "run-1")
+        sender.send(only)
+    assert "Hard_Bounce_Staging_DE holds 2600 row(s)." in tenant.said
+
+
+def test_nothing_is_started_when_the_count_differs(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records(tenant)
+    monkeypatch.setattr(journey.DataExtensions, "upsert", lambda *_: None)
+    with tenant.served() as address, delivery(address) as sender:
+        with pytest.raises(WriteFailed, match="1 rows were written and 0 are there"):
+            sender.send(rounds(changes({"subscriber_key": "k"}), staging(), "run-1")[0])
+        assert crm(tenant, "Contact", CONTACT)[0] == 0
+
+
+def test_an_automation_that_fails_is_told(tenant: Tenant) -> None:
+    fails = {"service": "marketing_cloud", "path": "*/runallonce", "kind": "job_failed"}
+    with (
+        tenant.served(fails) as address,
+        delivery(address) as sender,
+        pytest.raises(AutomationFailed, match="bounce_sync_set.*ended as Error"),
+    ):
+        sender.send(rounds(changes({"subscriber_key": "k"}), staging(), "run-1")[0])
+
+
+def test_a_data_extension_without_a_column_is_refused(tenant: Tenant) -> None:
+    tenant.store.execute("DELETE FROM data_extension_field WHERE name = 'LeadId'")
+    with (
+        tenant.served() as address,
+        delivery(address) as sender,
+        pytest.raises(DataExtensionDiffers, match=r"LeadId Text\(18\) is missing"),
+    ):
+        sender.check()
