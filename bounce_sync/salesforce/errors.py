@@ -175,7 +175,12 @@ REMEDIES: dict[str, Remedy] = {
     "TXN_SECURITY_NO_ACCESS": _POLICY,
     "UNSUPPORTED_API_VERSION": _RETIRED,
     # Bulk jobs (facts/salesforce.md §3.1).
-    "InvalidBatch": _HIDDEN_FIELD,
+    "InvalidBatch": Remedy(
+        Action.STOP,
+        "Bulk refused the whole file, mostly for a field that is missing or hidden from the "
+        "integration user: grant it by permission set (`bounce-sync setup`).",
+        alert=True,
+    ),
     "ClientInputError": _OUR_FAULT,
     "INVALIDJOBSTATE": Remedy(
         Action.STOP, "The Bulk job isn't in the state that this step needs; run again."

@@ -5,6 +5,7 @@ Only a field whose value differs from the before-image is written; no other fiel
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv
 
 from bounce_sync.salesforce.connection import Org
 from bounce_sync.salesforce.describe import person_field
@@ -64,14 +64,13 @@ class Payload:
 
     def csv(self, name: str, with_header: bool) -> bytes:
         """All rows, which are of the object `name`, as a Bulk file: UTF-8, commas, LF."""
-        file = io.BytesIO()
+        # Not pyarrow's writer: it garbles a column whose first chunk is empty (pyarrow 26).
+        file = io.StringIO()
+        writer = csv.writer(file, lineterminator="\n")
         if with_header:
-            file.write((",".join(("Id", *self.fields_of(name))) + "\n").encode())
-        columns = self.cells[["record_id", "flag", "date"]]
-        table = pa.Table.from_pandas(columns, preserve_index=False)
-        # No value needs quotes; one that did would be refused here.
-        csv.write_csv(table, file, csv.WriteOptions(include_header=False, quoting_style="none"))
-        return file.getvalue()
+            writer.writerow(("Id", *self.fields_of(name)))
+        writer.writerows(row[1:] for row in self._rows)
+        return file.getvalue().encode()
 
     def fields_of(self, name: str) -> tuple[str, str]:
         """Flag and date field of an object."""

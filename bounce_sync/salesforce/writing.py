@@ -110,7 +110,7 @@ class FlagWriter:
         settled = attempts.rows - settled_before - jobs.pending
         if self._stop.is_set() and settled < len(changes):
             raise RunStopped(settled, len(changes) - settled)
-        return pd.concat([changes.iloc[:0], *jobs.again], ignore_index=True)
+        return pd.concat(jobs.again, ignore_index=True) if jobs.again else changes.iloc[:0]
 
 
 def rows_for_bulk(changes: pd.DataFrame, org: Org) -> pd.Series:
