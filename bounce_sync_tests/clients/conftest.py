@@ -49,6 +49,11 @@ class Sandbox:
         )
         return found
 
+    def expired_token(self, token: str) -> None:
+        """A token of Marketing Cloud that was good once."""
+        row = (token, self.store.account_id, "", 0)
+        self.store.insert("access_token", ["token", "mid", "scope", "expires_at"], [row])
+
     def contact(self, number: int) -> dict[str, Any]:
         row = self.store.execute(
             "SELECT * FROM Contact WHERE Id = ?", (tenant.contact_id(number),)

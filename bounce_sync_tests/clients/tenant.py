@@ -13,8 +13,10 @@ CONTACTS = 2_300
 BOUNCES = 5_300
 """A SOAP page holds 2,500."""
 
+HELD = 100
 ROWS = 130
 DAY = "2026-05-04"
+REASON = "550 5.1.1 Ünknown <user> & more"
 EXTENSION = "Rehearsal_DE"
 
 
@@ -59,7 +61,7 @@ def _subscribers_and_bounces(store: Store) -> None:
                 n,
                 key(n),
                 f"{n}@example.com",
-                "Held" if n <= 100 else "Active",
+                "Held" if n <= HELD else "Active",
                 "2026-01-01 00:00:00.000",
             )
             for n in range(1, CONTACTS + 1)
@@ -86,7 +88,7 @@ def _subscribers_and_bounces(store: Store) -> None:
                 "Hard bounce" if n % 2 else "Soft bounce",
                 "immediate",
                 550,
-                "550 5.1.1 Ünknown <user> & more",
+                REASON,
                 12,
                 1,
             )

@@ -75,7 +75,8 @@ const query = await sdk.rest.post('/automation/v1/queries', {
   queryText: 'SELECT SubscriberKey, COUNT(*) AS Bounces FROM _Bounce GROUP BY SubscriberKey',
   targetName: 'SDK target',
   targetKey: 'sdk_target',
-  targetUpdateTypeName: 'Overwrite',
+  targetUpdateTypeId: 0,
+  categoryId: 0,
 });
 const started = await sdk.rest.post(
   `/automation/v1/queries/${query.queryDefinitionId}/actions/start/`, {},
