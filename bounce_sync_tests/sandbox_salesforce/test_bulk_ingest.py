@@ -6,8 +6,10 @@ import time
 
 import pytest
 
+from bounce_sync.sandbox.store import Store
 from bounce_sync_tests.sandbox_salesforce import bulk
 from bounce_sync_tests.sandbox_salesforce.org import (
+    Host,
     Org,
     account_id,
     contact_id,
@@ -239,6 +241,26 @@ def test_a_job_whose_server_died_is_taken_up_by_the_next(org: Org) -> None:
         (job["id"],),
     )
     assert bulk.finished(org, job)["numberRecordsProcessed"] == 400
+
+
+def test_a_store_that_is_closed_leaves_the_rest_of_a_job_to_the_next_server(
+    server: Host, store: Store
+) -> None:
+    store.set_setting("bulk_batch_records", "200")
+    store.set_setting("bulk_batch_ms", "60000")
+    with server.serving(store) as org:
+        org.login()
+        ids = org.contacts(1000)
+        job = bulk.create(org)
+        bulk.upload(org, job, bulk.csv_of("Id,Hard_Bounce__c", *(f"{key},true" for key in ids)))
+        bulk.close(org, job)
+    store.close()
+    with Store.open(store.directory) as again, server.serving(again) as org:
+        again.set_setting("bulk_batch_ms", "0")
+        org.login()
+        assert bulk.finished(org, job)["numberRecordsProcessed"] == 1000
+        writes = [row["record_id"] for row in org.audit()]
+    assert sorted(writes) == sorted(ids)
 
 
 def test_jobs_are_listed(org: Org) -> None:

@@ -79,6 +79,7 @@ def application(store: Store, base_url: str) -> Starlette:
     """The app over an opened store; ``base_url`` is its own address, which tokens name."""
     prepare(store)
     service = Service(store, base_url.rstrip("/"), Sessions(store), Cursors(), TABLE)
+    store.before_close(lambda: engine.stop(service))
     engine.resume(service)
     app = Starlette(routes=[Mount("/", app=_Endpoint(service))])
     app.state.service = service

@@ -25,7 +25,8 @@ class Service:
     """A served org: its store, its address without a trailing slash, and what only lives while
     it is served (tokens, locks, query cursors, the count of calls).
 
-    ``writing`` lets this process's threads queue for the database's one writer without polling.
+    ``writing`` lets this process's threads queue for the database's one writer without polling;
+    ``workers`` are the threads of its Bulk jobs, which stop once ``ending`` is set.
     """
 
     store: Store
@@ -35,6 +36,8 @@ class Service:
     table: Table
     locks: Locks = field(default_factory=Locks)
     writing: threading.RLock = field(default_factory=threading.RLock)
+    ending: threading.Event = field(default_factory=threading.Event)
+    workers: set[threading.Thread] = field(default_factory=set)
     calls: int = 0
     _counting: threading.Lock = field(default_factory=threading.Lock)
 

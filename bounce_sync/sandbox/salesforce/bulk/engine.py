@@ -14,8 +14,8 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -43,9 +43,18 @@ def start(service: Service, job: Job) -> None:
     """Runs a job in the background unless a live process is at it."""
     if job.state in (jobs.UPLOADED, jobs.RUNNING) and _claim(service, job):
         work = _ingest if job.kind == jobs.INGEST else _query
-        threading.Thread(
+        thread = threading.Thread(
             target=_guarded, args=(service, job, work), name=f"bulk-{job.id}", daemon=True
-        ).start()
+        )
+        service.workers.add(thread)
+        thread.start()
+
+
+def stop(service: Service) -> None:
+    """Lets running jobs finish their chunk and end; the next server takes them up."""
+    service.ending.set()
+    for thread in list(service.workers):
+        thread.join()
 
 
 def resume(service: Service) -> None:
@@ -89,8 +98,6 @@ def _guarded(service: Service, job: Job, work: Callable[[Service, Job], None]) -
             "UPDATE bulk_job SET elapsed_ms = ? WHERE id = ?",
             (round((time.monotonic() - began) * 1000), job.id),
         )
-    except sqlite3.ProgrammingError:
-        return  # the store was closed under the job; whoever serves it next takes it up
     except Exception:  # a mistake of this sandbox: shown, and the job ends as it would there
         traceback.print_exc()
         with suppress(sqlite3.Error):
@@ -99,6 +106,7 @@ def _guarded(service: Service, job: Job, work: Callable[[Service, Job], None]) -
     finally:
         with _guard:
             _running.discard(job.id)
+        service.workers.discard(threading.current_thread())
 
 
 # Ingest
@@ -120,9 +128,10 @@ def _ingest(service: Service, job: Job) -> None:
         (job.id,),
     ):
         batches.setdefault(batch, []).append(number)
-    stop = job.settings.get("half")  # set where a fault wants the rest left alone
-    with ThreadPoolExecutor(PARALLEL, thread_name_prefix=f"bulk-{job.id}") as pool:
-        list(pool.map(lambda one: _batch(service, job, one, stop), batches.values()))
+    half = job.settings.get("half")  # set where a fault wants the rest left alone
+    _in_parallel(lambda one: _batch(service, job, one, half), batches.values())
+    if service.ending.is_set():
+        return
     if job.settings.get("fault") == "job_failed":
         message = "InternalServerError : Job failed: retries exhausted"
         jobs.set_state(store, job, jobs.FAILED, jobs.RUNNING, error=message)
@@ -175,16 +184,41 @@ def _chunks(rows: Iterator[list[str]], half: int | None) -> Iterator[list[list[s
         yield chunk
 
 
-def _batch(service: Service, job: Job, numbers: Sequence[int], stop: int | None) -> None:
+def _in_parallel(work: Callable[[list[int]], None], batches: Iterable[list[int]]) -> None:
+    """Runs the batches in a few threads, which a process that ends doesn't wait for."""
+    waiting = deque(batches)
+    failures: list[Exception] = []
+
+    def run() -> None:
+        while waiting and not failures:
+            with suppress(IndexError):  # another thread took the last one
+                batch = waiting.popleft()
+                try:
+                    work(batch)
+                except Exception as error:
+                    failures.append(error)
+
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(PARALLEL)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _batch(service: Service, job: Job, numbers: Sequence[int], half: int | None) -> None:
     store = service.store
     pace = int(store.setting("bulk_batch_ms", "0")) / 1000
     began = time.monotonic()
     for number in numbers:
         state = store.execute("SELECT state FROM bulk_job WHERE id = ?", (job.id,)).fetchone()
-        if state is None or state[0] != jobs.RUNNING or (stop is not None and number >= stop):
+        if state is None or state[0] != jobs.RUNNING or service.ending.is_set():
+            return
+        if half is not None and number >= half:
             return
         run_chunk(service, job, number)
-    time.sleep(max(0.0, began + pace - time.monotonic()))
+    service.ending.wait(max(0.0, began + pace - time.monotonic()))
 
 
 # Query
@@ -206,7 +240,7 @@ def _query(service: Service, job: Job) -> None:
     )
     found = store.execute(plan.select('t."Id"'), plan.parameters)
     ids = b"".join(record_id.encode() for (record_id,) in found)
-    time.sleep(int(store.setting("bulk_batch_ms", "0")) / 1000)
+    service.ending.wait(int(store.setting("bulk_batch_ms", "0")) / 1000)
     store.execute(
         "UPDATE bulk_job SET content = ?, total = ? WHERE id = ?",
         (ids, len(ids) // ID_BYTES, job.id),
