@@ -11,6 +11,7 @@ from bounce_sync.assets.resources import Crm, Installation, MarketingCloud, Poli
 from bounce_sync.environment import HELD_BY_KEY
 from bounce_sync.rules import identity, server_time
 from bounce_sync.rules.policy import SyncPolicy
+from bounce_sync.rules.texts import is_in
 from bounce_sync.salesforce.reading import RecordReader
 from bounce_sync.tables import BOUNCE_CATEGORIES, HARD_BOUNCE, STATUSES, UNKNOWN_STATUS
 
@@ -167,8 +168,9 @@ def released_subscribers(
     """
     keys = crm_flag_state["subscriber_key"].drop_duplicates()
     match_field = crm_flag_state.attrs["match_field"]
-    is_held = identity.compared_form(keys, match_field).isin(
-        identity.compared_form(held_subscribers["subscriber_key"], match_field)
+    is_held = is_in(
+        identity.compared_form(keys, match_field),
+        identity.compared_form(held_subscribers["subscriber_key"], match_field),
     )
     released = marketing_cloud.source.statuses(keys[~is_held].tolist())
     return dg.Output(
