@@ -100,11 +100,8 @@ def _row(change: Any, bounces: pd.DataFrame, run_id: str, date_is_day: bool) -> 
     if key in bounces.index:
         bounce = bounces.loc[key]
         row["BounceDate"] = _iso(bounce["bounced_at"], date_is_day=False)
-        row |= {
-            name: str(bounce[column])
-            for name, column in _DETAILS.items()
-            if pd.notna(bounce[column])
-        }
+        told = {name: bounce[column] for name, column in _DETAILS.items()}
+        row |= {name: str(value) for name, value in told.items() if pd.notna(value)}
     return row
 
 

@@ -151,7 +151,7 @@ def test_an_automation_that_fails_is_told(tenant: Tenant) -> None:
     with (
         tenant.served(fails) as address,
         delivery(address) as sender,
-        pytest.raises(AutomationFailed, match="bounce_sync_set.*ended as Error"),
+        pytest.raises(AutomationFailed, match=r"bounce_sync_set.*ended as Error"),
     ):
         sender.send(rounds(changes({"subscriber_key": "k"}), staging(), "run-1")[0])
 

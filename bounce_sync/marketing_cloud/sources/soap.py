@@ -81,9 +81,7 @@ class SoapSource:
         """Every subscriber that is Held now; see `Source.held`."""
         if self._held_mode == "by_key":
             if keys is None:
-                raise ValueError(
-                    "With SFMC_HELD=by_key, Held is asked for keys, and none are given."
-                )
+                raise ValueError("With SFMC_HELD=by_key, Held is asked for given keys alone.")
             return self._subscribers.held_among(keys)
         return self._subscribers.held(probe=keys or ())
 
