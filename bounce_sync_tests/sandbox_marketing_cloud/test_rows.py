@@ -152,6 +152,19 @@ class TestReading:
         numbered(store, 5)
         assert ids(service.rest("GET", f"{ROWSET}?$pageSize=3&{query}")) == found
 
+    def test_filters_compare_in_the_field_s_type(self, service: Service) -> None:
+        put(
+            service,
+            {"Id": "a", "Born": "2021-07-10T14:00:00", "Age": 9, "Vip": True},
+            {"Id": "b", "Born": "2021-07-10T15:00:00", "Age": 10, "Vip": False},
+        )
+        for query, found in (
+            ("Born gt '7/10/2021 2:30:00 PM'", ["b"]),
+            ("Age gt '9'", ["b"]),
+            ("Vip eq 'true'", ["a"]),
+        ):
+            assert ids(service.rest("GET", f"{ROWSET}?$filter={query}")) == found
+
     def test_chosen_fields(self, service: Service, store: Store) -> None:
         numbered(store, 1)
         said = service.rest("GET", f"{ROWSET}?$fields=Id,FirstName").json()

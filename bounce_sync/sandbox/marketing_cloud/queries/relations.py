@@ -1,6 +1,6 @@
 """What a query can read: data views and data extensions (facts/marketing-cloud.md 1, 0.2)."""
 
-from bounce_sync.sandbox.marketing_cloud import data_extensions
+from bounce_sync.sandbox.marketing_cloud import data_extensions, gaps
 from bounce_sync.sandbox.marketing_cloud.queries.values import Kind, QueryError, Relation
 from bounce_sync.sandbox.store import Store, quoted
 
@@ -96,6 +96,8 @@ def relation(store: Store, mid: int, name: str, *, shared: bool) -> Relation:
         return _view(table, columns, f"account_id = {int(mid)}")
     found = data_extensions.find_by_name(store, store.account_id if shared else mid, name)
     if found is None:
+        if name.startswith("_"):
+            gaps.report("query", f"data view {name}")
         raise QueryError(f"Invalid object name '{'Ent.' if shared else ''}{name}'.")
     chosen = {f.name: (quoted(f.name), _FIELD_KINDS.get(f.field_type, TEXT)) for f in found.fields}
     return _view(found.rows, chosen, "1")

@@ -9,6 +9,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from bounce_sync.sandbox.marketing_cloud import gaps
 from bounce_sync.sandbox.marketing_cloud.queries.calls import CALLS
 from bounce_sync.sandbox.marketing_cloud.queries.conditions import CONDITIONS
 from bounce_sync.sandbox.marketing_cloud.queries.scalars import VALUES
@@ -67,6 +68,7 @@ class Scope:
             if isinstance(node, known):
                 return compiled(node, self)
         name = node.sql("tsql").partition("(")[0]
+        gaps.report("query", f"function {name}")
         raise QueryError(f"'{name}' is not a recognized built-in function name.")
 
     def condition(self, node: exp.Expression) -> str:

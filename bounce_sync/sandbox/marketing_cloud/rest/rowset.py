@@ -102,7 +102,7 @@ def _rows(
     printed = f"CAST({_printed(target, given.get('fields', ''))} AS BLOB)"
     cursor = data_extensions.page_cursor(call.store)
     if given.get("filter") or given.get("orderby") or top:
-        where, values = rowset_filter.where(given.get("filter", ""), target)
+        where, values = rowset_filter.where(given.get("filter", ""), target, call.store.utc_offset)
         order = rowset_filter.order(given.get("orderby", ""), target)
         count = cursor.execute(f"SELECT count(*) FROM {target.rows} WHERE {where}", values)
         number = count.fetchone()[0]
@@ -127,7 +127,7 @@ def _printed(target: DataExtension, asked: str) -> str:
     """SQL of one row: names in lower case, the primary key apart, every value text."""
     wanted = {name.strip().lower() for name in asked.split(",") if name.strip()}
     for name in wanted:
-        rowset_filter.column(name, target)
+        rowset_filter.named(name, target)
     shown = [f for f in target.fields if not wanted or f.name.lower() in wanted]
     keys = [field for field in shown if field.is_primary_key]
     values = [field for field in shown if not field.is_primary_key]
