@@ -15,6 +15,7 @@ import pandas as pd
 
 from bounce_sync import delivery, tables
 from bounce_sync.ledger import Ledger, RunJournal
+from bounce_sync.ledger.settling import same
 from bounce_sync.rules.changes import CrmFacts, plan
 from bounce_sync.rules.confirmation import confirm
 from bounce_sync.rules.identity import flag_state, record_ids
@@ -52,6 +53,9 @@ class Life:
     now: datetime = datetime(2026, 1, 10, 18, tzinfo=UTC)
     runs: list[str] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
+    """Records that something other than the daily rules ever changed."""
+    edited: set[str] = field(default_factory=set)
+    """Records whose flag a person ever changed."""
     expected: dict[str, tuple[bool, str | None]] = field(default_factory=dict)
     stagings: dict[str, pd.DataFrame] = field(default_factory=dict)
 
@@ -186,6 +190,18 @@ class Life:
             f'SELECT Email FROM "{table}" WHERE Id = ?', (record_id,)
         ).fetchone()
         return str(row[0])
+
+    def ledger_is_complete(self) -> None:
+        """Every value that reached the CRM over the API is a confirmed write of the ledger."""
+        history = self.ledger.history(list(self.flags()))
+        history = history[(history["outcome"] == tables.WRITTEN)]
+        flag = ~same(history["flag_before"], history["flag_after"])
+        date = ~same(history["date_before"], history["date_after"])
+        confirmed = [*history.loc[flag, "record_id"], *history.loc[date, "record_id"]]
+        reached = [row[0] for row in self.org.store.execute("SELECT record_id FROM crm_write")]
+        assert sorted(each for each in confirmed if each not in self.edited) == sorted(
+            each for each in reached if each not in self.edited
+        )
 
     def follow_the_rules(self) -> None:
         """Brings `expected` to what a run makes of everybody."""

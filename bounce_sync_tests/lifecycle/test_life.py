@@ -42,6 +42,7 @@ def new_life(org: Crm, folder: Path) -> Life:
             f'UPDATE "{table}" SET Hard_Bounce__c = 0, Hard_Bounce_Date__c = NULL, IsDeleted = 0, '
             "MasterRecordId = NULL, Email = lower(Id) || '@example.com'"
         )
+    org.store.execute("DELETE FROM crm_write")
     org.store.execute('UPDATE "Lead" SET IsConverted = 0, ConvertedContactId = NULL')
     everybody = [*CONTACTS, *LEADS]
     subscribers = {key: Subscriber(address=f"{key.lower()}@example.com") for key in everybody}
@@ -82,6 +83,7 @@ class Months(RuleBasedStateMachine):
         flag, _ = self.life.flags()[who]
         self.life.org.put(who, Hard_Bounce__c=int(not flag))
         self.life.touched.add(who)
+        self.life.edited.add(who)
 
     @rule(number=st.integers(0, 1))
     def a_lead_is_converted(self, number: int) -> None:
@@ -108,6 +110,7 @@ class Months(RuleBasedStateMachine):
         life.follow_the_rules()
         assert set(updates["outcome"]) <= {WRITTEN}
         assert life.ledger.open_intents().empty
+        life.ledger_is_complete()
         self.nothing_is_left_to_do()
         flags = life.flags()
         for key in life.subscribers.keys() - life.touched:
@@ -135,6 +138,19 @@ class Months(RuleBasedStateMachine):
         assert set(self.life.plan()["action"]) <= {"none"}
         assert self.life.run().empty
         assert self.life.org.writes() == written
+
+
+@pytest.mark.parametrize("where", ["before sending", "after the answer"])
+def test_what_a_crash_lost_outlives_its_evidence(org: Crm, tmp_path: Path, where: str) -> None:
+    life = new_life(org, tmp_path)
+    life.bounce(CONTACTS[0])
+    life.subscribers[CONTACTS[0]].status = HELD
+    life.run_and_die(where)
+    life.pass_time(days=30)
+    life.run()
+    life.run()
+    assert life.flags()[CONTACTS[0]][0]
+    life.ledger_is_complete()
 
 
 @pytest.mark.parametrize(
