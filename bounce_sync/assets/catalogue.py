@@ -130,9 +130,9 @@ def definition_metadata(asset: str) -> dict[str, Any]:
 
 
 def counts_table(title: str, counts: Mapping[str, int]) -> dg.MetadataValue:
-    """Counts as a markdown table; an empty one says so."""
-    rows = "\n".join(f"| {name} | {count:,} |" for name, count in counts.items())
-    return dg.MetadataValue.md(f"| {title} | count |\n|---|--:|\n{rows or '| none | 0 |'}")
+    """Counts as a markdown table, the numbers first: a narrow page cuts what stands last."""
+    rows = "\n".join(f"| {count:,} | {name} |" for name, count in counts.items())
+    return dg.MetadataValue.md(f"| count | {title} |\n|--:|---|\n{rows or '| 0 | none |'}")
 
 
 def by(
@@ -154,9 +154,9 @@ def reasons_table(changes: pd.DataFrame) -> dg.MetadataValue:
     """Actions and reasons of a plan with their counts and what they mean."""
     counted = changes.groupby(["action", "reason"], as_index=False).agg(records=("reason", "size"))
     rows = "\n".join(
-        f"| {row.action} | {row.reason} | {row.records:,} | {REASONS[str(row.reason)]} |"
+        f"| {row.records:,} | {row.action} | {row.reason} | {REASONS[str(row.reason)]} |"
         for row in counted.sort_values("records", ascending=False).itertuples()
     )
     return dg.MetadataValue.md(
-        f"| action | reason | count | meaning |\n|---|---|--:|---|\n{rows or '| none | | 0 | |'}"
+        f"| count | action | reason | meaning |\n|--:|---|---|---|\n{rows or '| 0 | none | | |'}"
     )
