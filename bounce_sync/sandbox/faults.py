@@ -171,7 +171,10 @@ class Faults:
     def counts(self) -> list[dict[str, Any]]:
         """The entries as they were given, each with ``applied``."""
         with self._guard:
-            return [{**entry.given, "applied": entry.applied} for entry in self.entries]
+            return [
+                {"kind": entry.kind, **entry.given, "applied": entry.applied}
+                for entry in self.entries
+            ]
 
 
 def take(scope: Scope, kind: str) -> Fault | None:

@@ -1,9 +1,6 @@
-"""The state of a sandbox: one SQLite file, shared by any number of processes and threads.
+"""The state of a sandbox: the tenant, its data extensions, and the CRM's objects.
 
-Write-ahead logging lets readers go on while somebody writes; writers wait for each other, up to
-30 seconds. Each thread has its own connection, in autocommit: a statement alone is its own
-transaction, several belong together in ``with store.transaction():``, which takes the writer's
-place at once, so that a transaction never fails half-way because another writer was faster.
+It is one SQLite file, shared by any number of processes and threads (``database.py``).
 """
 
 from __future__ import annotations
@@ -11,10 +8,9 @@ from __future__ import annotations
 import importlib
 import secrets
 import sqlite3
-import threading
 import uuid
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from bounce_sync.sandbox import founding, schema
+from bounce_sync.sandbox.database import PRAGMAS, PRAGMAS_WHEN_MAKING, Database, quoted
 
 FILE = "sandbox.db"
-TIMEOUT = 30.0
 ACCOUNT_ID = 7281698
 """MID of an enterprise that isn't given one."""
 
@@ -46,11 +42,6 @@ SQL_TYPES = {
 }
 """Column types of CRM fields; every other type is text that compares without case, as in SOQL."""
 
-_PRAGMAS: tuple[str, ...] = ("synchronous = NORMAL", "cache_size = -4096")
-"""Each of many threads has its own page cache: the operating system's is the one that counts."""
-
-_PRAGMAS_WHEN_MAKING = ("journal_mode = OFF", "synchronous = OFF", "cache_size = -65536")
-
 
 class SandboxError(Exception):
     """What a person can mend: a folder that holds no sandbox, a file that can't be loaded."""
@@ -69,22 +60,12 @@ class DataExtensionField:
     scale: int | None = None
 
 
-def quoted(name: str) -> str:
-    """An SQL identifier, whatever it is made of."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-class Store:
-    """An opened sandbox. Threads may share it; a process that forks must open its own."""
+class Store(Database):
+    """An opened sandbox: a tenant of SFMC and an org of the CRM."""
 
     def __init__(self, directory: Path) -> None:
+        super().__init__(directory / FILE)
         self.directory = directory
-        self.path = directory / FILE
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        self._guard = threading.Lock()
-        self._pragmas = _PRAGMAS
-        self._endings: list[Callable[[], None]] = []
 
     # -- opening ------------------------------------------------------------------------------
 
@@ -120,7 +101,7 @@ class Store:
             raise SandboxError(f"{final} exists already: choose another folder or remove it")
         store.directory.mkdir(parents=True, exist_ok=True)
         store.path = final.with_name(f".{FILE}.{secrets.token_hex(4)}")
-        store._pragmas = _PRAGMAS_WHEN_MAKING
+        store.pragmas = PRAGMAS_WHEN_MAKING
         try:
             with store.transaction():
                 store._make_tables()
@@ -139,7 +120,7 @@ class Store:
             store.close()
             store.path.unlink(missing_ok=True)
             store.path = final
-            store._pragmas = _PRAGMAS
+            store.pragmas = PRAGMAS
 
     @classmethod
     def open(cls, directory: Path | str) -> Store:
@@ -152,91 +133,6 @@ class Store:
             )
         store._make_tables()
         return store
-
-    def before_close(self, end: Callable[[], None]) -> None:
-        """Has ``end`` called when the store is closed, to end the work of threads of its own:
-        SQLite mustn't close connections under them."""
-        self._endings.append(end)
-
-    def close(self) -> None:
-        """Closes the connections of all threads."""
-        while self._endings:
-            self._endings.pop()()
-        with self._guard:
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
-            self._local = threading.local()
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    # -- statements ---------------------------------------------------------------------------
-
-    @property
-    def connection(self) -> sqlite3.Connection:
-        """This thread's connection: autocommit, rows as :class:`sqlite3.Row`."""
-        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if found is None:
-            found = sqlite3.connect(
-                self.path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False
-            )
-            found.row_factory = sqlite3.Row
-            found.create_function("lower_case", 1, _lower_case, deterministic=True)
-            for pragma in self._pragmas:
-                found.execute(f"PRAGMA {pragma}")
-            self._local.connection = found
-            with self._guard:
-                self._connections.append(found)
-        return found
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing; the writer's place is taken at the start. One inside another joins it."""
-        connection = self.connection
-        if connection.in_transaction:
-            yield connection
-            return
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            connection.rollback()
-            raise
-        connection.commit()
-
-    def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Cursor:
-        """One statement on this thread's connection."""
-        return self.connection.execute(sql, parameters)
-
-    def insert(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Many rows in one transaction; ``rows`` may be a generator of any length."""
-        sql = "INSERT INTO {} ({}) VALUES ({})".format(
-            quoted(table), ", ".join(map(quoted, columns)), ", ".join("?" * len(columns))
-        )
-        with self.transaction() as connection:
-            connection.executemany(sql, rows)
-
-    @contextmanager
-    def loading(self, *tables: str) -> Iterator[None]:
-        """For millions of rows: the tables' indexes are dropped, and made again afterwards.
-
-        One transaction, so that nobody sees a table without its indexes.
-        """
-        with self.transaction() as connection:
-            indexes = connection.execute(
-                "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
-                f" AND tbl_name COLLATE NOCASE IN ({', '.join('?' * len(tables))})",
-                tables,
-            ).fetchall()
-            for name, _ in indexes:
-                connection.execute(f"DROP INDEX {quoted(name)}")
-            yield
-            for _, sql in indexes:
-                connection.execute(sql)
 
     # -- the tenant ---------------------------------------------------------------------------
 
@@ -479,11 +375,6 @@ def _row_type(field: DataExtensionField) -> str:
     if field.field_type == "Decimal":
         return "NUMERIC"
     return "TEXT COLLATE NOCASE"
-
-
-def _lower_case(text: str | None) -> str | None:
-    """SQL's ``lower`` knows ASCII alone."""
-    return None if text is None else text.lower()
 
 
 def server_time(moment: datetime) -> str:

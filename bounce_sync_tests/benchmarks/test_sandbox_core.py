@@ -1,7 +1,7 @@
 """How fast a tenant loads from CSV, in how much memory, and what the server itself costs a request.
 
 ``python -m pytest bounce_sync_tests/benchmarks/test_sandbox_core.py -m benchmark -n0 -s`` prints
-the figures; ``BOUNCE_SYNC_BENCHMARK_ROWS`` is the number of subscribers (5,000,000 for the full one).
+the figures; ``BOUNCE_SYNC_BENCHMARK_ROWS`` is the number of subscribers (the full one: 5,000,000).
 """
 
 from __future__ import annotations
