@@ -77,12 +77,10 @@ class SandboxOrg:
 
 @contextmanager
 def served(
-    directory: Path, faults: Sequence[Fault] = (), settings: dict[str, Any] | None = None
+    directory: Path, faults: Sequence[Fault] = (), *, seed: int = 11
 ) -> Iterator[SandboxOrg]:
     Store.create(directory).close()
     with Store.open(directory) as store:
-        for name, value in (settings or {}).items():
-            store.set_setting(name, value)
-        planned = Faults(list(faults), seed=11)
+        planned = Faults(list(faults), seed=seed)
         with serve(directory, faults=planned) as address:
             yield SandboxOrg(store, address, planned)
