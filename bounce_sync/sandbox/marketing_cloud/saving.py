@@ -47,6 +47,13 @@ def fit(field: DataExtensionField, value: object, offset: timedelta) -> object:
         ) from error
 
 
+def fitted(store: Store, target: DataExtension, row: Mapping[str, object]) -> dict[str, object]:
+    """A given row by field name, its values as the store keeps them. Raises Unfit."""
+    fields = named(target, row)
+    found = {name: fit(field, row[name], store.utc_offset) for name, field in fields.items()}
+    return completed(store, target, {fields[name].name: value for name, value in found.items()})
+
+
 def completed(store: Store, target: DataExtension, row: dict[str, object]) -> dict[str, object]:
     """The row with the defaults of fields that it doesn't give, unless it is there already.
 

@@ -1,7 +1,7 @@
 """Salesforce-FuelSDK over suds: the service's own WSDL, Retrieve in pages, rows, Create, Describe.
 
-Asked the way tap-exacttarget asks: a BatchSize, a window of DateValues with a zone, and more
-results by an id alone.
+Asked the way tap-exacttarget asks: a window of DateValues with a zone, and more results by an id
+alone.
 """
 
 import FuelSDK
@@ -64,9 +64,7 @@ window = {
     },
 }
 columns = ["SendID", "SubscriberKey", "EventDate", "EventType", "BounceCategory", "SMTPReason"]
-pages, bounces, last = everything(
-    cursor(FuelSDK.ET_BounceEvent, columns, window, options={"BatchSize": 2000})
-)
+pages, bounces, last = everything(cursor(FuelSDK.ET_BounceEvent, columns, window))
 by_key = {"Property": "SubscriberKey", "SimpleOperator": "IN", "Value": given["keys"]}
 _, subscribers, _ = everything(
     cursor(FuelSDK.ET_Subscriber, ["SubscriberKey", "EmailAddress", "Status"], by_key)
@@ -77,7 +75,6 @@ row_pages, rows, _ = everything(
         ["SubscriberKey", "Note"],
         CustomerKey=given["extension"],
         Name=given["extension"],
-        options={"BatchSize": 100},
     )
 )
 extension = {"Property": "CustomerKey", "SimpleOperator": "equals", "Value": given["extension"]}
@@ -106,12 +103,23 @@ made.columns = [
 ]
 created = made.post()
 again = made.post()
-added = cursor(
-    FuelSDK.ET_DataExtension_Row,
-    {"SubscriberKey": "0010", "Note": "by fuel"},
-    CustomerKey="fuel",
-    Name="Fuel",
-).post()
+
+
+def row(**props):
+    return cursor(FuelSDK.ET_DataExtension_Row, props, CustomerKey="fuel", Name="Fuel")
+
+
+written = [
+    row(SubscriberKey="0010", Note="by fuel").post(),
+    row(SubscriberKey="0010", Note="once more").post(),
+    row(SubscriberKey="0010", Note="changed").patch(),
+    row(SubscriberKey="0020", Note="not there").patch(),
+    row(SubscriberKey="0030", Note="to go").post(),
+    row(SubscriberKey="0030").delete(),
+    row(SubscriberKey="0030").delete(),
+]
+left = row()
+left.props = ["SubscriberKey", "Note"]
 wrong = cursor(FuelSDK.ET_BounceEvent, ["BounceReason"]).get()
 described = cursor(FuelSDK.ET_BounceEvent).info()
 
@@ -129,7 +137,8 @@ give(
         "fields": [plain(row, "Name", "FieldType", "IsPrimaryKey", "MaxLength") for row in fields],
         "created": [created.status, str(created.results[0].StatusMessage)],
         "again": [again.status, str(again.results[0].StatusMessage)],
-        "added": added.status,
+        "written": [each.status for each in written],
+        "left": [row_values(each) for each in left.get().results],
         "wrong": [wrong.status, str(wrong.message)],
         "described": [
             str(each.Name) for each in described.results[0].Properties if each.IsRetrievable

@@ -113,7 +113,10 @@ def _carry_out(
     failures: list[dict[str, str]] = []
     try:
         saving.save(
-            call.store, target, [_fitted(call, target, item) for item in items], replacing=replacing
+            call.store,
+            target,
+            [saving.fitted(call.store, target, item) for item in items],
+            replacing=replacing,
         )
     except saving.Unfit as error:
         failures = [{"errorCode": "InvalidValue", "message": str(error), "status": "Error"}]
@@ -162,7 +165,7 @@ def _save(
     fitted, errors = [], []
     for keys, values in rows:
         try:
-            fitted.append(_fitted(call, target, {**keys, **values}))
+            fitted.append(saving.fitted(call.store, target, {**keys, **values}))
         except saving.Unfit as error:
             errors.append({"message": str(error), "errorcode": 10000, "documentation": ""})
     if errors:
@@ -173,14 +176,6 @@ def _save(
             additionalErrors=errors,
         )
     saving.save(call.store, target, fitted)
-
-
-def _fitted(call: Call, target: DataExtension, row: Mapping[str, Any]) -> dict[str, object]:
-    """A row by field name. Raises Unfit."""
-    fields = saving.named(target, row)
-    offset = call.store.utc_offset
-    found = {field.name: saving.fit(field, row[name], offset) for name, field in fields.items()}
-    return saving.completed(call.store, target, found)
 
 
 def _request(call: Call, asked: Asked) -> Any:

@@ -5,12 +5,20 @@ from collections.abc import Callable
 from lxml import etree
 
 from bounce_sync.sandbox.marketing_cloud.calls import Call
-from bounce_sync.sandbox.marketing_cloud.soap import data_extension_changes, query_changes
+from bounce_sync.sandbox.marketing_cloud.soap import (
+    data_extension_changes,
+    query_changes,
+    row_changes,
+)
 from bounce_sync.sandbox.marketing_cloud.soap.errors import Refused, Rejected
 from bounce_sync.sandbox.marketing_cloud.soap.reading import children, text, type_of
 from bounce_sync.sandbox.marketing_cloud.soap.writing import element, message, new_id
 
-_SCOPES = {"DataExtension": "data_extensions_write", "QueryDefinition": "automations_write"}
+_SCOPES = {
+    "DataExtension": "data_extensions_write",
+    "DataExtensionObject": "data_extensions_write",
+    "QueryDefinition": "automations_write",
+}
 
 
 def create(call: Call, asked: etree._Element) -> bytes:
@@ -92,13 +100,16 @@ def _result(
 
 _CREATED: dict[str, _Change] = {
     "DataExtension": data_extension_changes.created,
+    "DataExtensionObject": row_changes.created,
     "QueryDefinition": query_changes.created,
 }
 _UPDATED: dict[str, _Change] = {
     "DataExtension": data_extension_changes.updated,
+    "DataExtensionObject": row_changes.updated,
     "QueryDefinition": query_changes.updated,
 }
 _DELETED: dict[str, _Change] = {
     "DataExtension": data_extension_changes.deleted,
+    "DataExtensionObject": row_changes.deleted,
     "QueryDefinition": query_changes.deleted,
 }
