@@ -183,6 +183,36 @@ class TestShapes:
             ),
             ("SELECT (SELECT COUNT(*) FROM _Bounce) AS n", 1),
             ("SELECT DISTINCT BounceCategory FROM _Bounce", 1),
+            ("SELECT DISTINCT Domain FROM _Bounce ORDER BY Domain", 1),
+            ("SELECT TOP 60 PERCENT JobID FROM _Bounce ORDER BY JobID", 2),
+            ("SELECT TOP 50 PERCENT JobID FROM _Bounce ORDER BY JobID", 1),
+            ("SELECT JobID FROM _Bounce ORDER BY 1 OFFSET 1 ROWS FETCH NEXT 5 ROWS ONLY", 1),
+            ("SELECT SubscriberKey FROM _Bounce WHERE SubscriberKey NOT LIKE 's%'", 1),
+            ("SELECT SubscriberKey FROM _Bounce WITH (NOLOCK) WHERE SubscriberKey LIKE 's%'", 1),
+            ("SELECT JobID FROM _Bounce WHERE SMTPBounceReason NOT LIKE '%none%'", 1),
+            ("SELECT JobID FROM _Bounce WHERE SubscriberKey NOT IN ('SECOND')", 1),
+            ("SELECT JobID FROM _Bounce WHERE JobID NOT BETWEEN 1 AND 20", 0),
+            (
+                "SELECT SUM(JobID) OVER (ORDER BY EventDate ROWS BETWEEN UNBOUNDED PRECEDING AND"
+                " CURRENT ROW) AS n FROM _Bounce",
+                2,
+            ),
+            ("SELECT JobID AS j FROM _Bounce ORDER BY j DESC", 2),
+            (
+                "SELECT CASE WHEN SubscriberKey NOT LIKE '%@%.%' AND LEN(SubscriberKey) = 18"
+                " AND LEFT(SubscriberKey, 3) = '003' THEN 'Contact' ELSE 'Other' END AS KeyType,"
+                " COUNT(DISTINCT SubscriberKey) AS n FROM _Subscribers GROUP BY CASE WHEN"
+                " SubscriberKey NOT LIKE '%@%.%' AND LEN(SubscriberKey) = 18 AND"
+                " LEFT(SubscriberKey, 3) = '003' THEN 'Contact' ELSE 'Other' END",
+                2,
+            ),
+            (
+                "SELECT s.SubscriberKey FROM _Subscribers AS s FULL OUTER JOIN _Bounce b"
+                " ON b.SubscriberID = s.SubscriberID WHERE b.EventDate IS NOT NULL",
+                2,
+            ),
+            ("SELECT a.JobID FROM _Bounce a, _Bounce b WHERE a.JobID = b.JobID", 4),
+            ("SELECT * FROM _Bounce WHERE NOT (BounceCategory = 'x') AND SMTPCode = '550'", 2),
         ],
     )
     def test_statement(self, store: Store, query: str, count: int) -> None:
@@ -204,9 +234,12 @@ class TestShapes:
             ("SELECT A FROM Nowhere", "Invalid object name 'Nowhere'."),
             ("SELECT FROM WHERE", "Incorrect syntax near"),
             ("DELETE FROM _Bounce", "Only SELECT statements"),
+            ("SELECT JobID INTO x FROM _Bounce", "keyword 'INTO'"),
+            ("SELECT JobID FROM _Bounce GROUP BY ROLLUP(JobID)", "'ROLLUP' is not"),
+            ("SELECT b.JobID FROM _Bounce b CROSS APPLY _Sent", "Incorrect syntax"),
+            ("SELECT TOP 1 WITH TIES JobID FROM _Bounce ORDER BY JobID", "WITH TIES"),
             ("SELECT 1 AS a; SELECT 2 AS b", "Only SELECT statements"),
             ("WITH x AS (SELECT 1 AS a) SELECT a FROM x", "keyword 'WITH'"),
-            ("SELECT JobID FROM _Bounce ORDER BY JobID", "The ORDER BY clause is invalid"),
             ("SELECT LEFT(SubscriberKey, 3) FROM _Bounce", "No column name was specified"),
             ("SELECT JobID, JobID FROM _Bounce", "specified multiple times"),
             ("SELECT MD5SUM(JobID) AS a FROM _Bounce", "not a recognized built-in function name"),

@@ -80,6 +80,8 @@ def _window(node: exp.Expression, scope: Scope) -> Value:
         over.append(f"PARTITION BY {said}")
     if order := node.args.get("order"):
         over.append(f"ORDER BY {ordering(order, scope)}")
+    if frame := node.args.get("spec"):
+        over.append(frame.sql("sqlite"))
     return Value(f"{found.sql} OVER ({' '.join(over)})", found.kind)
 
 

@@ -63,7 +63,8 @@ def _in(node: exp.Expression, scope: Scope) -> str:
 
 def _like(node: exp.Expression, scope: Scope, escape: str = "NULL") -> str:
     value, pattern = scope.value(node.this), scope.value(node.expression)
-    return f"(ts_like({as_text(value)}, {as_text(pattern)}, {escape}) = 1)"
+    wanted = 0 if node.args.get("negate") else 1
+    return f"(ts_like({as_text(value)}, {as_text(pattern)}, {escape}) = {wanted})"
 
 
 def _escaped(node: exp.Expression, scope: Scope) -> str:

@@ -37,17 +37,29 @@ def compile_query(text: str, tables: Tables, now: str, now_utc: str) -> Relation
     if len(statements) != 1 or not isinstance(statements[0], (exp.Select, exp.SetOperation)):
         raise QueryError("Only SELECT statements are allowed in a query activity.")
     query = statements[0]
-    if query.args.get("with_") or query.args.get("with"):
+    if query.args.get("with_"):
         raise QueryError("Incorrect syntax near the keyword 'WITH'.")
-    if query.args.get("into"):
-        raise QueryError("Incorrect syntax near the keyword 'INTO'.")
-    if query.args.get("order") and not query.args.get("limit") and not query.args.get("offset"):
-        raise QueryError(
-            "The ORDER BY clause is invalid in views, inline functions, derived tables,"
-            " subqueries, and common table expressions, unless TOP, OFFSET or FOR XML is also"
-            " specified."
-        )
     return Scope(tables, now, now_utc).compiled(query, "querydef")
+
+
+_CLAUSES = {
+    "expressions",
+    "from_",
+    "joins",
+    "where",
+    "group",
+    "having",
+    "order",
+    "limit",
+    "offset",
+    "distinct",
+    "options",
+}
+
+
+def _not_served(what: str) -> QueryError:
+    gaps.report("query", what)
+    return QueryError(f"Incorrect syntax near the keyword '{what}'.")
 
 
 @dataclass
@@ -67,7 +79,7 @@ class Scope:
         for known, compiled in (VALUES | CALLS).items():
             if isinstance(node, known):
                 return compiled(node, self)
-        name = node.sql("tsql").partition("(")[0]
+        name = node.sql("tsql").partition("(")[0].strip()
         gaps.report("query", f"function {name}")
         raise QueryError(f"'{name}' is not a recognized built-in function name.")
 
@@ -133,6 +145,9 @@ class Scope:
         return Relation(sql, left.columns)
 
     def _select(self, node: exp.Select, alias: str | None) -> Relation:
+        for name, value in node.args.items():
+            if value and name not in _CLAUSES:
+                raise _not_served(name.rstrip("_").upper())
         source = self._from(node)
         shown = self._shown(node, alias)
         parts = ["SELECT"]
@@ -149,14 +164,15 @@ class Scope:
             parts += ["HAVING", self.condition(having.this)]
         if order := node.args.get("order"):
             parts += ["ORDER BY", self._order(order, shown)]
+        sql = " ".join(parts)
         if limit := node.args.get("limit"):
-            parts += ["LIMIT", self._top(limit)]
-        return Relation(" ".join(parts), {name: value.kind for name, value in shown})
+            sql = self._limited(sql, limit, node.args.get("offset"))
+        return Relation(sql, {name: value.kind for name, value in shown})
 
     # -- their parts --------------------------------------------------------------------------
 
     def _from(self, node: exp.Select) -> list[str]:
-        first = node.args.get("from_") or node.args.get("from")
+        first = node.args.get("from_")
         if first is None:
             return []
         parts = ["FROM", self._source(first.this)]
@@ -229,11 +245,17 @@ class Scope:
             said.append(collated(found) + (" DESC" if each.args.get("desc") else ""))
         return ", ".join(said)
 
-    def _top(self, limit: exp.Expression) -> str:
-        count = limit.args.get("expression") or limit.args.get("count")
-        if count is None or limit.args.get("percent"):
-            raise QueryError("Incorrect syntax near 'TOP'.")
-        return self.value(count).sql
+    def _limited(self, sql: str, limit: exp.Expression, offset: exp.Expression | None) -> str:
+        """TOP, TOP … PERCENT, or OFFSET … FETCH."""
+        said = limit.args.get("expression") or limit.args.get("count")
+        options = limit.args.get("limit_options")
+        if said is None or (options is not None and options.args.get("with_ties")):
+            raise _not_served("TOP … WITH TIES")
+        count = self.value(said).sql
+        if options is not None and options.args.get("percent"):
+            count = f"(SELECT (count(*) * {count} + 99) / 100 FROM ({sql}))"
+        after = "" if offset is None else f" OFFSET {self.value(offset.expression).sql}"
+        return f"{sql} LIMIT {count}{after}"
 
     def _all(self, alias: str) -> list[tuple[str, Value]]:
         if alias not in self.sources:
