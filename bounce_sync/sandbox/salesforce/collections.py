@@ -37,8 +37,7 @@ Wanted = TypeVar("Wanted")
 
 
 @routes("PATCH", f"{DATA}/composite/sobjects")
-def update_collection(service: Service, call: Call, version: str) -> Answer:
-    del version
+def update_collection(service: Service, call: Call) -> Answer:
     body = call.json_object()
     typed = _typed(body)
     manner = manner_of(call, "collections")
@@ -57,8 +56,7 @@ def _too_many(most: int) -> ServiceError:
 
 
 @routes("POST", f"{DATA}/composite/sobjects")
-def create_collection(service: Service, call: Call, version: str) -> Answer:
-    del version
+def create_collection(service: Service, call: Call) -> Answer:
     body = call.json_object()
     typed = _typed(body)
     manner = manner_of(call, "collections")
@@ -71,9 +69,8 @@ def create_collection(service: Service, call: Call, version: str) -> Answer:
 
 
 @routes("PATCH", f"{DATA}/composite/sobjects/{{name}}/{{field}}")
-def upsert_collection(service: Service, call: Call, version: str, name: str, field: str) -> Answer:
+def upsert_collection(service: Service, call: Call, name: str, field: str) -> Answer:
     """Updates the records that an external id finds, makes the others."""
-    del version
     body = call.json_object()
     kind = entity(service.store, name, call.user.user_id)
     manner = manner_of(call, "collections")
@@ -92,9 +89,8 @@ def upsert_collection(service: Service, call: Call, version: str, name: str, fie
 
 
 @routes("DELETE", f"{DATA}/composite/sobjects")
-def delete_collection(service: Service, call: Call, version: str) -> Answer:
+def delete_collection(service: Service, call: Call) -> Answer:
     """The one collection whose allOrNone stands in the address."""
-    del version
     ids = [one.strip() for one in call.query.get("ids", "").split(",") if one.strip()]
     if len(ids) > MOST_UPDATED:
         raise _too_many(MOST_UPDATED)
@@ -225,23 +221,23 @@ def _result(change: Change | RowError, error: RowError | None) -> dict[str, Any]
 
 
 @routes("POST", f"{DATA}/composite/sobjects/{{name}}")
-def retrieve(service: Service, call: Call, version: str, name: str) -> Answer:
+def retrieve(service: Service, call: Call, name: str) -> Answer:
     body = call.json_object()
     ids, fields = body.get("ids"), body.get("fields")
     if not isinstance(ids, list) or not isinstance(fields, list):
         raise bad_json("The request body must hold the lists ids and fields")
-    return _retrieved(service, call, version, name, ids, [str(field) for field in fields])
+    return _retrieved(service, call, name, ids, [str(field) for field in fields])
 
 
 @routes("GET", f"{DATA}/composite/sobjects/{{name}}")
-def retrieve_by_get(service: Service, call: Call, version: str, name: str) -> Answer:
+def retrieve_by_get(service: Service, call: Call, name: str) -> Answer:
     ids = [one.strip() for one in call.query.get("ids", "").split(",") if one.strip()]
     fields = [one.strip() for one in call.query.get("fields", "").split(",") if one.strip()]
-    return _retrieved(service, call, version, name, ids, fields)
+    return _retrieved(service, call, name, ids, fields)
 
 
 def _retrieved(
-    service: Service, call: Call, version: str, name: str, ids: list[Any], fields: list[str]
+    service: Service, call: Call, name: str, ids: list[Any], fields: list[str]
 ) -> Answer:
     kind = entity(service.store, name, call.user.user_id)
     if len(ids) > MOST_RETRIEVED:
@@ -262,7 +258,7 @@ def _retrieved(
         wanted,
     )
     shapes = [(n, column.name, column.type) for n, column in enumerate(columns, 1)]
-    prefix = f"/services/data/v{version}/sobjects/{kind.name}/"
+    prefix = f"/services/data/v{call.version}/sobjects/{kind.name}/"
     by_id = {
         row[0]: {
             "attributes": {"type": kind.name, "url": prefix + row[0]},

@@ -49,8 +49,7 @@ def _run(service: Service, call: Call) -> Answer:
 
 
 @routes("POST", f"{DATA}/composite")
-def composite(service: Service, call: Call, version: str) -> Answer:
-    del version
+def composite(service: Service, call: Call) -> Answer:
     body = call.json_object()
     requests = _subrequests(body, "compositeRequest")
     heavy = sum(bool(_HEAVY.match(str(one.get("url", "")).split("?")[0])) for one in requests)
@@ -162,8 +161,7 @@ def _value(found: re.Match[str], answered: dict[str, Any]) -> str:
 
 
 @routes("POST", f"{DATA}/composite/batch")
-def batch(service: Service, call: Call, version: str) -> Answer:
-    del version
+def batch(service: Service, call: Call) -> Answer:
     body = call.json_object()
     requests = _subrequests(body, "batchRequests")
     service.count(max(len(requests) - 1, 0))  # the request itself was counted as one

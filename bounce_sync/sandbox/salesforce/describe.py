@@ -23,30 +23,30 @@ _SOAP = {
 
 
 @routes("GET", f"{DATA}/sobjects")
-def describe_global(service: Service, call: Call, version: str) -> Answer:
+def describe_global(service: Service, call: Call) -> Answer:
     names = service.store.objects()
     found = filter(None, (find_entity(service.store, name, call.user.user_id) for name in names))
     return Answer(
         {
             "encoding": "UTF-8",
             "maxBatchSize": 200,
-            "sobjects": [_summary(one, version) for one in found],
+            "sobjects": [_summary(one, call.version) for one in found],
         }
     )
 
 
 @routes("GET", f"{DATA}/sobjects/{{name}}")
-def basic(service: Service, call: Call, version: str, name: str) -> Answer:
+def basic(service: Service, call: Call, name: str) -> Answer:
     found = entity(service.store, name, call.user.user_id)
-    return Answer({"objectDescribe": _summary(found, version), "recentItems": []})
+    return Answer({"objectDescribe": _summary(found, call.version), "recentItems": []})
 
 
 @routes("GET", f"{DATA}/sobjects/{{name}}/describe")
-def describe(service: Service, call: Call, version: str, name: str) -> Answer:
+def describe(service: Service, call: Call, name: str) -> Answer:
     found = entity(service.store, name, call.user.user_id)
     return Answer(
         {
-            **_summary(found, version),
+            **_summary(found, call.version),
             "childRelationships": [],
             "fields": [_field(one, found) for one in found.fields.values()],
             "recordTypeInfos": [],

@@ -124,7 +124,8 @@ Handler = Callable[..., Answer]
 
 @dataclass(frozen=True)
 class Route:
-    """One address: ``{name}`` in ``path`` matches one segment and becomes an argument."""
+    """One address: ``{name}`` in ``path`` matches one segment and becomes an argument, ``{}`` is
+    any one segment."""
 
     method: str
     path: str
@@ -133,7 +134,8 @@ class Route:
 
     @property
     def pattern(self) -> re.Pattern[str]:
-        expression = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(self.path))
+        expression = re.escape(self.path).replace(r"\{\}", "[^/]+")
+        expression = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", expression)
         return re.compile(expression, re.IGNORECASE)
 
 
@@ -159,7 +161,8 @@ class Routes:
         return register
 
 
-DATA = "/services/data/v{version}"
+DATA = "/services/data/v{}"
+"""Where the versions' resources stand; a handler finds its version in the call."""
 
 
 class Table:

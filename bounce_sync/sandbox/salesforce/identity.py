@@ -112,8 +112,8 @@ def versions(_: Service, __: Call) -> Answer:
 
 
 @routes("GET", DATA)
-def resources(service: Service, call: Call, version: str) -> Answer:
-    base = f"/services/data/v{version}"
+def resources(service: Service, call: Call) -> Answer:
+    base = f"/services/data/v{call.version}"
     names = ("sobjects", "query", "queryAll", "limits", "composite", "jobs", "tooling")
     return Answer(
         {

@@ -15,9 +15,9 @@ BATCHES = 15_000
 
 
 @routes("GET", f"{DATA}/limits")
-def limits(service: Service, call: Call, version: str) -> Answer:
+def limits(service: Service, call: Call) -> Answer:
     """Needs "View Setup and Configuration", which a least-privilege user hasn't (facts §7)."""
-    del call, version
+    del call
     if service.lacks("ViewSetup"):
         raise ServiceError(
             403,
@@ -45,9 +45,8 @@ def limits(service: Service, call: Call, version: str) -> Answer:
 
 
 @routes("GET", f"{DATA}/limits/recordCount")
-def record_count(service: Service, call: Call, version: str) -> Answer:
+def record_count(service: Service, call: Call) -> Answer:
     """How many records each object has (in the service: about)."""
-    del version
     names = [name for name in call.query.get("sObjects", ",".join(CRM_OBJECTS)).split(",") if name]
     found = filter(None, (find_entity(service.store, one, call.user.user_id) for one in names))
     return Answer(

@@ -57,27 +57,27 @@ def _try_out(service: Service, made: Plan) -> None:
 
 
 @routes("GET", f"{DATA}/query")
-def query(service: Service, call: Call, version: str) -> Answer:
-    return answer_query(service, call, version, "query")
+def query(service: Service, call: Call) -> Answer:
+    return answer_query(service, call, "query")
 
 
 @routes("GET", f"{DATA}/queryAll")
-def query_all(service: Service, call: Call, version: str) -> Answer:
-    return answer_query(service, call, version, "queryAll")
+def query_all(service: Service, call: Call) -> Answer:
+    return answer_query(service, call, "queryAll")
 
 
 @routes("GET", f"{DATA}/query/{{locator}}")
-def more(service: Service, call: Call, version: str, locator: str) -> Answer:
-    return _next_page(service, call, version, locator, "query")
+def more(service: Service, call: Call, locator: str) -> Answer:
+    return _next_page(service, call, locator, "query")
 
 
 @routes("GET", f"{DATA}/queryAll/{{locator}}")
-def more_of_all(service: Service, call: Call, version: str, locator: str) -> Answer:
-    return _next_page(service, call, version, locator, "queryAll")
+def more_of_all(service: Service, call: Call, locator: str) -> Answer:
+    return _next_page(service, call, locator, "queryAll")
 
 
 def answer_query(
-    service: Service, call: Call, version: str, resource: str, find: Catalogue | None = None
+    service: Service, call: Call, resource: str, find: Catalogue | None = None
 ) -> Answer:
     """The first page of a statement; ``queryAll`` sees deleted records too."""
     text = call.query.get("q")
@@ -101,18 +101,18 @@ def answer_query(
                 "Aggregate query does not support queryMore(), use LIMIT to restrict the results "
                 "to a single batch",
             )
-        return _answer(made, version, rows, len(rows), None)
+        return _answer(made, call.version, rows, len(rows), None)
     size = _page_size(service, call)
     rows = _rows(service, made, size + 1)
     if len(rows) <= size:
-        return _answer(made, version, rows, len(rows), None)
+        return _answer(made, call.version, rows, len(rows), None)
     found = connection.execute(made.select('t."Id"'), made.parameters)
     cursor = Cursor(made, b"".join(record_id.encode() for (record_id,) in found))
     locator = service.cursors.keep(cursor)
-    return _page(service, cursor, version, resource, locator, 0, size)
+    return _page(service, cursor, call.version, resource, locator, 0, size)
 
 
-def _next_page(service: Service, call: Call, version: str, locator: str, resource: str) -> Answer:
+def _next_page(service: Service, call: Call, locator: str, resource: str) -> Answer:
     match = _LOCATOR.fullmatch(locator)
     cursor = service.cursors.find(match.group(1)) if match else None
     if match is None or cursor is None or int(match.group(2)) > cursor.total:
@@ -120,7 +120,7 @@ def _next_page(service: Service, call: Call, version: str, locator: str, resourc
     return _page(
         service,
         cursor,
-        version,
+        call.version,
         resource,
         match.group(1),
         int(match.group(2)),

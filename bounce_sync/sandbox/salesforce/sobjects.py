@@ -43,8 +43,7 @@ def manner_of(call: Call, api: str) -> Manner:
 
 
 @routes("POST", f"{DATA}/sobjects/{{name}}")
-def make(service: Service, call: Call, version: str, name: str) -> Answer:
-    del version
+def make(service: Service, call: Call, name: str) -> Answer:
     kind = entity(service.store, name, call.user.user_id)
     return _made(create(service, kind, call.json_object(), manner_of(call, "single")))
 
@@ -56,21 +55,19 @@ def _made(outcome: str | RowError) -> Answer:
 
 
 @routes("GET", RECORD)
-def read(service: Service, call: Call, version: str, name: str, key: str) -> Answer:
+def read(service: Service, call: Call, name: str, key: str) -> Answer:
     kind = entity(service.store, name, call.user.user_id)
-    return _shown(service, call, version, kind, _known_id(kind, key))
+    return _shown(service, call, kind, _known_id(kind, key))
 
 
 @routes("PATCH", RECORD)
-def change(service: Service, call: Call, version: str, name: str, key: str) -> Answer:
-    del version
+def change(service: Service, call: Call, name: str, key: str) -> Answer:
     kind = entity(service.store, name, call.user.user_id)
     return _changed(service, call, kind, _known_id(kind, key))
 
 
 @routes("DELETE", RECORD)
-def remove(service: Service, call: Call, version: str, name: str, key: str) -> Answer:
-    del version
+def remove(service: Service, call: Call, name: str, key: str) -> Answer:
     kind = entity(service.store, name, call.user.user_id)
     outcome = delete(service, kind, _known_id(kind, key), manner_of(call, "single"))
     if isinstance(outcome, RowError):
@@ -79,20 +76,17 @@ def remove(service: Service, call: Call, version: str, name: str, key: str) -> A
 
 
 @routes("GET", BY_FIELD)
-def read_by_field(
-    service: Service, call: Call, version: str, name: str, field: str, value: str
-) -> Answer:
+def read_by_field(service: Service, call: Call, name: str, field: str, value: str) -> Answer:
     kind = entity(service.store, name, call.user.user_id)
     found = by_external_id(service, kind, field, value)
     if found is None:
         raise not_found()
-    return _shown(service, call, version, kind, found)
+    return _shown(service, call, kind, found)
 
 
 @routes("PATCH", BY_FIELD)
-def upsert(service: Service, call: Call, version: str, name: str, field: str, value: str) -> Answer:
+def upsert(service: Service, call: Call, name: str, field: str, value: str) -> Answer:
     """Updates the record of an external id (200) or makes it (201)."""
-    del version
     kind = entity(service.store, name, call.user.user_id)
     found = by_external_id(service, kind, field, value)
     if found is None:
@@ -134,7 +128,7 @@ def by_external_id(service: Service, kind: Entity, name: str, value: object) -> 
     return rows[0][0] if rows else None
 
 
-def _shown(service: Service, call: Call, version: str, kind: Entity, key: str) -> Answer:
+def _shown(service: Service, call: Call, kind: Entity, key: str) -> Answer:
     columns = _asked(kind, call.query.get("fields"))
     state = 't."IsDeleted"' if kind.has("IsDeleted") else "0"
     row = service.store.execute(
@@ -149,7 +143,7 @@ def _shown(service: Service, call: Call, version: str, kind: Entity, key: str) -
     body: dict[str, Any] = {
         "attributes": {
             "type": kind.name,
-            "url": f"/services/data/v{version}/sobjects/{kind.name}/{key}",
+            "url": f"/services/data/v{call.version}/sobjects/{kind.name}/{key}",
         }
     }
     for number, column in enumerate(columns, 1):

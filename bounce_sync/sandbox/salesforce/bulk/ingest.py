@@ -23,7 +23,7 @@ JOB = f"{JOBS}/{{job_id}}"
 
 
 @routes("POST", JOBS)
-def create(service: Service, call: Call, version: str) -> Answer:
+def create(service: Service, call: Call) -> Answer:
     body = call.json_object()
     operation = str(body.get("operation"))
     if operation not in OPERATIONS:
@@ -41,15 +41,15 @@ def create(service: Service, call: Call, version: str) -> Answer:
         operation,
         entity.name,
         call.user.user_id,
-        version,
+        call.version,
         settings,
     )
     return Answer(jobs.brief(job))
 
 
 @routes("GET", JOBS)
-def listed(service: Service, call: Call, version: str) -> Answer:
-    del call, version
+def listed(service: Service, call: Call) -> Answer:
+    del call
     found = [
         jobs.brief(job) | {"jobType": "V2Ingest"} for job in jobs.all_of(service.store, jobs.INGEST)
     ]
@@ -57,16 +57,15 @@ def listed(service: Service, call: Call, version: str) -> Answer:
 
 
 @routes("GET", JOB)
-def show(service: Service, call: Call, version: str, job_id: str) -> Answer:
-    del call, version
+def show(service: Service, call: Call, job_id: str) -> Answer:
+    del call
     job = jobs.find(service.store, job_id, jobs.INGEST)
     engine.start(service, job)
     return Answer(jobs.full(service.store, job))
 
 
 @routes("PUT", f"{JOB}/batches")
-def upload(service: Service, call: Call, version: str, job_id: str) -> Answer:
-    del version
+def upload(service: Service, call: Call, job_id: str) -> Answer:
     job = jobs.find(service.store, job_id, jobs.INGEST)
     if not call.headers.get("content-type", "").lower().startswith("text/csv"):
         raise ServiceError(415, "UNSUPPORTED_MEDIA_TYPE", "Content-Type must be text/csv")
@@ -83,8 +82,7 @@ def upload(service: Service, call: Call, version: str, job_id: str) -> Answer:
 
 
 @routes("PATCH", JOB)
-def move(service: Service, call: Call, version: str, job_id: str) -> Answer:
-    del version
+def move(service: Service, call: Call, job_id: str) -> Answer:
     job = jobs.find(service.store, job_id, jobs.INGEST)
     state = call.json_object().get("state")
     if state == jobs.UPLOADED:
@@ -118,8 +116,8 @@ def _take_faults(service: Service, call: Call, job: jobs.Job) -> None:
 
 
 @routes("DELETE", JOB)
-def remove(service: Service, call: Call, version: str, job_id: str) -> Answer:
-    del call, version
+def remove(service: Service, call: Call, job_id: str) -> Answer:
+    del call
     job = jobs.find(service.store, job_id, jobs.INGEST)
     return jobs_removed(service, job)
 
@@ -135,14 +133,14 @@ def jobs_removed(service: Service, job: jobs.Job) -> Answer:
 
 
 @routes("GET", f"{JOB}/successfulResults")
-def successful(service: Service, call: Call, version: str, job_id: str) -> Answer:
-    del call, version
+def successful(service: Service, call: Call, job_id: str) -> Answer:
+    del call
     return _results(service, job_id, "successful_csv", "sf__Created")
 
 
 @routes("GET", f"{JOB}/failedResults")
-def failed(service: Service, call: Call, version: str, job_id: str) -> Answer:
-    del call, version
+def failed(service: Service, call: Call, job_id: str) -> Answer:
+    del call
     return _results(service, job_id, "failed_csv", "sf__Error")
 
 
@@ -163,8 +161,8 @@ def _results(service: Service, job_id: str, column: str, second: str) -> Answer:
 
 
 @routes("GET", f"{JOB}/unprocessedRecords")
-def unprocessed(service: Service, call: Call, version: str, job_id: str) -> Answer:
-    del call, version
+def unprocessed(service: Service, call: Call, job_id: str) -> Answer:
+    del call
     job = _finished(service, job_id)
     if "header" not in job.settings:  # it never got so far as to be cut into rows
         content = service.store.execute(

@@ -29,7 +29,7 @@ JOB = f"{JOBS}/{{job_id}}"
 
 
 @routes("POST", JOBS)
-def create(service: Service, call: Call, version: str) -> Answer:
+def create(service: Service, call: Call) -> Answer:
     body = call.json_object()
     operation, text = body.get("operation"), body.get("query")
     if operation not in ("query", "queryAll") or not isinstance(text, str):
@@ -48,7 +48,7 @@ def create(service: Service, call: Call, version: str) -> Answer:
         operation,
         plan.entity.name,
         call.user.user_id,
-        version,
+        call.version,
         settings,
     )
     engine.start(service, job)
@@ -56,8 +56,8 @@ def create(service: Service, call: Call, version: str) -> Answer:
 
 
 @routes("GET", JOBS)
-def listed(service: Service, call: Call, version: str) -> Answer:
-    del call, version
+def listed(service: Service, call: Call) -> Answer:
+    del call
     found = [
         jobs.brief(job) | {"jobType": "V2Query"} for job in jobs.all_of(service.store, jobs.QUERY)
     ]
@@ -65,16 +65,15 @@ def listed(service: Service, call: Call, version: str) -> Answer:
 
 
 @routes("GET", JOB)
-def show(service: Service, call: Call, version: str, job_id: str) -> Answer:
-    del call, version
+def show(service: Service, call: Call, job_id: str) -> Answer:
+    del call
     job = jobs.find(service.store, job_id, jobs.QUERY)
     engine.start(service, job)
     return Answer(jobs.full(service.store, job))
 
 
 @routes("PATCH", JOB)
-def abort(service: Service, call: Call, version: str, job_id: str) -> Answer:
-    del version
+def abort(service: Service, call: Call, job_id: str) -> Answer:
     job = jobs.find(service.store, job_id, jobs.QUERY)
     if call.json_object().get("state") != jobs.ABORTED or not jobs.set_state(
         service.store, job, jobs.ABORTED, jobs.UPLOADED, jobs.RUNNING
@@ -84,18 +83,18 @@ def abort(service: Service, call: Call, version: str, job_id: str) -> Answer:
 
 
 @routes("DELETE", JOB)
-def remove(service: Service, call: Call, version: str, job_id: str) -> Answer:
-    del call, version
+def remove(service: Service, call: Call, job_id: str) -> Answer:
+    del call
     return jobs_removed(service, jobs.find(service.store, job_id, jobs.QUERY))
 
 
 @routes("GET", f"{JOB}/results")
-def results(service: Service, call: Call, version: str, job_id: str) -> Answer:
+def results(service: Service, call: Call, job_id: str) -> Answer:
     """A page as CSV; ``Sforce-Locator`` is the word ``null`` on the last one."""
     job = jobs.find(service.store, job_id, jobs.QUERY)
-    if version != job.api_version:
+    if call.version != job.api_version:
         raise ServiceError(
-            409, "API_ERROR", f"The job was created with API version {job.api_version}"
+            409, "API_ERROR", f"The job was created with API call.version {job.api_version}"
         )
     if job.state != jobs.COMPLETE:
         raise jobs.bad_state(job, "results are there once the job is complete")

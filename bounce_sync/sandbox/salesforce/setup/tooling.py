@@ -53,15 +53,17 @@ def find(service: Service, name: str, user_id: str) -> Entity | None:
 
 
 @routes("GET", f"{DATA}/tooling/query")
-def query(service: Service, call: Call, version: str) -> Answer:
+def query(service: Service, call: Call) -> Answer:
     return answer_query(
-        service, call, version, "tooling/query", lambda name: find(service, name, call.user.user_id)
+        service,
+        call,
+        "tooling/query",
+        lambda name: find(service, name, call.user.user_id),
     )
 
 
 @routes("POST", CUSTOM_FIELD)
-def make(service: Service, call: Call, version: str) -> Answer:
-    del version
+def make(service: Service, call: Call) -> Answer:
     body = call.json_object()
     metadata = body.get("Metadata")
     if not isinstance(metadata, dict):
@@ -90,11 +92,10 @@ def _row(service: Service, key: str) -> Any:
 
 
 @routes("GET", f"{CUSTOM_FIELD}/{{key}}")
-def read(service: Service, call: Call, version: str, key: str) -> Answer:
-    del call
+def read(service: Service, call: Call, key: str) -> Answer:
     row = _row(service, key)
     full_name = f"{row['object']}.{row['name']}"
-    url = f"/services/data/v{version}/tooling/sobjects/CustomField/{canonical(key)}"
+    url = f"/services/data/v{call.version}/tooling/sobjects/CustomField/{canonical(key)}"
     return Answer(
         {
             "attributes": {"type": "CustomField", "url": url},
@@ -108,8 +109,8 @@ def read(service: Service, call: Call, version: str, key: str) -> Answer:
 
 
 @routes("DELETE", f"{CUSTOM_FIELD}/{{key}}")
-def remove(service: Service, call: Call, version: str, key: str) -> Answer:
-    del call, version
+def remove(service: Service, call: Call, key: str) -> Answer:
+    del call
     row = _row(service, key)
     error = changes.drop_field(service, f"{row['object']}.{row['name']}")
     if error is not None:
@@ -118,10 +119,9 @@ def remove(service: Service, call: Call, version: str, key: str) -> Answer:
 
 
 @routes("GET", f"{DATA}/tooling/sobjects")
-def described(service: Service, call: Call, version: str) -> Answer:
-    del call
+def described(service: Service, call: Call) -> Answer:
     names = [*_OBJECTS, *service.store.objects()]
-    base = f"/services/data/v{version}/tooling/sobjects/"
+    base = f"/services/data/v{call.version}/tooling/sobjects/"
     return Answer(
         {"sobjects": [{"name": name, "urls": {"sobject": base + name}} for name in names]}
     )
