@@ -75,6 +75,7 @@ def create(
       bounce-sync sandbox create --dir tenant --subscribers 20000 --days 60 --seed 7
       bounce-sync sandbox create --dir tenant --data exports/
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # tidied up first
     if data is not None:
         if (subscribers, days, seed) != (None, None, None):
             raise click.UsageError("--data goes without --subscribers, --days and --seed")

@@ -109,6 +109,11 @@ class Fault:
         """Whether it is about this service and path."""
         return self.service in (None, service) and fnmatchcase(path.lower(), self.path.lower())
 
+    def wait(self) -> float:
+        """Seconds that a latency takes this time."""
+        factor = self.random.lognormvariate(0, self.spread) if self.spread else 1.0
+        return self.ms * factor / 1000
+
 
 class Faults:
     """A faults file at work; threads may share it."""
@@ -212,8 +217,7 @@ class FaultyWire:
             await self.app(scope, receive, send)
 
     async def _latency(self, entry: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-        factor = entry.random.lognormvariate(0, entry.spread) if entry.spread else 1.0
-        await asyncio.sleep(entry.ms * factor / 1000)
+        await asyncio.sleep(entry.wait())
         await self.app(scope, receive, send)
 
     async def _status(self, entry: Fault, scope: Scope, receive: Receive, send: Send) -> None:

@@ -110,6 +110,18 @@ def test_a_simulated_tenant_is_made_moved_on_and_exported(tmp_path: Path) -> Non
     assert any(out.iterdir())
 
 
+def test_a_making_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
+    tenant = tmp_path / "t"
+    with subprocess.Popen(
+        [*COMMAND, "create", "--dir", str(tenant), "--subscribers", "5000000"]
+    ) as process:
+        while process.poll() is None and not list(tenant.glob(".sandbox.db.*")):
+            pass
+        process.terminate()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert list(tenant.iterdir()) == []
+
+
 def test_serve_answers_when_its_line_is_there_and_ends_at_once_on_sigterm(tenant: Path) -> None:
     with served("--dir", str(tenant)) as (process, address), visiting(address) as visitor:
         assert visitor.sfmc_token().status_code == 200

@@ -125,6 +125,16 @@ def test_latency_delays_and_changes_nothing(tenant: Path) -> None:
         assert applied(visitor) == [1]
 
 
+def test_latency_is_fixed_or_has_a_long_tail() -> None:
+    fixed, spread = Faults.parse(
+        {"faults": [{"kind": "latency", "ms": 50}, {"kind": "latency", "ms": 50, "spread": 1.0}]}
+    ).entries
+    assert {fixed.wait() for _ in range(5)} == {0.05}
+    waits = sorted(spread.wait() for _ in range(1001))
+    assert 0.04 < waits[500] < 0.06
+    assert waits[-1] > 10 * waits[500]
+
+
 def test_the_first_entry_that_matches_and_draws_applies(tenant: Path) -> None:
     with suffering(
         tenant,
