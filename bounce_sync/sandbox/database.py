@@ -44,6 +44,12 @@ class Database:
         SQLite mustn't close connections under them."""
         self._endings.append(end)
 
+    def interrupt(self) -> None:
+        """Makes the statements that run at this moment, in whatever thread, fail."""
+        with self._guard:
+            for connection in self._connections:
+                connection.interrupt()
+
     def close(self) -> None:
         """Closes the connections of all threads."""
         while self._endings:

@@ -101,7 +101,7 @@ def serve(
         for service, app in apps.items():
             app = FaultyWire(app, service, planned) if planned.entries else app
             app = status.StatusPage(app, store, planned)
-            stack.enter_context(_running(app, listeners[service], context, service))
+            stack.enter_context(_running(app, listeners[service], context, store, service))
         yield Address(
             auth_url=base["marketing_cloud"] + "/",
             rest_url=base["marketing_cloud"] + "/",
@@ -226,9 +226,10 @@ socket goes with the process.
 class _Server(uvicorn.Server):
     """Says when it has started, and stops at once."""
 
-    def __init__(self, config: uvicorn.Config, listener: _Listener) -> None:
+    def __init__(self, config: uvicorn.Config, listener: _Listener, store: Store) -> None:
         super().__init__(config)
         self.listener = listener
+        self.store = store
         self.settled = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -247,6 +248,7 @@ class _Server(uvicorn.Server):
             await asyncio.wait(list(state.tasks), timeout=GRACE)
         for task in list(state.tasks):
             task.cancel()
+            self.store.interrupt()  # a worker thread in a long statement can't be cancelled
         for connection in list(state.connections):
             connection.transport.close()
         await asyncio.sleep(FLUSH if state.connections else 0)
@@ -260,7 +262,11 @@ class _Server(uvicorn.Server):
 
 @contextmanager
 def _running(
-    app: ASGIApp, listener: _Listener, context: ssl.SSLContext | None, service: str
+    app: ASGIApp,
+    listener: _Listener,
+    context: ssl.SSLContext | None,
+    store: Store,
+    service: str,
 ) -> Iterator[None]:
     config = uvicorn.Config(
         app,
@@ -278,7 +284,7 @@ def _running(
     )
     config.load()
     config.ssl = context
-    server = _Server(config, listener)
+    server = _Server(config, listener, store)
 
     def run() -> None:
         try:

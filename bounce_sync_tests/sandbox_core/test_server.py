@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -10,10 +11,13 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bounce_sync.sandbox import server
+from bounce_sync.sandbox.salesforce import app as salesforce
 from bounce_sync.sandbox.server import serve
-from bounce_sync.sandbox.store import SandboxError
+from bounce_sync.sandbox.store import SandboxError, Store
 from bounce_sync_tests.sandbox_core.rehearsal import CONTACT, visiting
 
 
@@ -123,6 +127,33 @@ def test_stopping_doesnt_wait_for_clients_that_keep_their_connection(tenant: Pat
         silent = socket.create_connection(("127.0.0.1", port))
     with silent, socket.socket() as late:
         assert late.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_stopping_interrupts_a_statement_that_would_never_end(
+    tenant: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = threading.Event()
+
+    def application(store: Store, base_url: str) -> ASGIApp:
+        def count_for_ever() -> None:
+            running.set()
+            store.execute(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+                " SELECT count(*) FROM n"
+            ).fetchone()
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await run_in_threadpool(count_for_ever)
+
+        return app
+
+    monkeypatch.setattr(salesforce, "application", application)
+    with ThreadPoolExecutor(1) as pool:
+        with serve(tenant, http=True) as address, visiting(address) as visitor:
+            waiting = pool.submit(visitor.session.get, address.salesforce_url, timeout=60)
+            running.wait()
+        with pytest.raises(requests.ConnectionError):
+            waiting.result()
 
 
 def test_many_clients_at_once_get_their_own_answers(tenant: Path) -> None:
