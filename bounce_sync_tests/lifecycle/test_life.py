@@ -117,9 +117,10 @@ class Months(RuleBasedStateMachine):
             assert flags[key] == life.expected[key], key
 
     @precondition(lambda self: self.life.ledger.open_intents().empty)
-    @rule()
-    def a_run_is_undone_and_not_done_again(self) -> None:
+    @rule(who=PEOPLE, held=st.booleans())
+    def a_run_is_undone_and_not_done_again(self, who: str, held: bool) -> None:
         life = self.life
+        self.mail_bounces(who, held)
         before = life.flags()
         updates = life.run()
         life.follow_the_rules()
