@@ -162,6 +162,19 @@ class TestAutomations:
         path = "/data/v1/customobjectdata/key/Hard_Bounce_Release_DE/rowset"
         assert service.rest("GET", path).json()["items"][0]["keys"] == {"subscriberkey": "a"}
 
+    def test_a_run_whose_process_is_gone_is_over(self, service: Service, store: Store) -> None:
+        made = automation(service, "bounce_sync_set")
+        store.execute("INSERT INTO automation_run VALUES ('gone', ?, ?)", (made["id"], 2**22 + 1))
+        store.execute(
+            "UPDATE automation SET status_id = 3, last_run_instance_id = 'gone'"
+            " WHERE object_id = ?",
+            (made["id"],),
+        )
+        assert automation(service, "bounce_sync_set")["status"] == "Error"
+        instance = service.rest("GET", "/automation/v1/automations/instance/gone").json()
+        assert (instance["automationId"], instance["status"]) == (made["id"], "Error")
+        assert run(service, "bounce_sync_set")["status"] == "Ready"
+
     def test_unknown(self, service: Service) -> None:
         assert service.rest("GET", "/automation/v1/automations/nothing").status_code == 404
 

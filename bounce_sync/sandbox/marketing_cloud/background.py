@@ -1,5 +1,6 @@
 """What goes on after its request was answered: activities, automations, asynchronous rows."""
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -46,3 +47,14 @@ def of(store: Store) -> Background:
             _all[store] = Background()
             store.before_close(_all[store].end)
         return _all[store]
+
+
+def lives(process: int) -> bool:
+    """Whether a process is there: what it had in the background ended with it."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

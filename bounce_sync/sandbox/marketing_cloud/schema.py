@@ -54,6 +54,12 @@ CREATE TABLE IF NOT EXISTS query_run (
 );
 CREATE INDEX IF NOT EXISTS query_run_by_query ON query_run (query_object_id, id);
 
+CREATE TABLE IF NOT EXISTS automation_run (
+    instance_id TEXT PRIMARY KEY,
+    automation_object_id TEXT NOT NULL,
+    process INTEGER NOT NULL
+) WITHOUT ROWID;
+
 -- Keys are compared without case by the service, and so they are found.
 CREATE INDEX IF NOT EXISTS subscriber_by_folded_key ON subscriber (subscriber_key COLLATE NOCASE);
 CREATE INDEX IF NOT EXISTS status_event_by_folded_key

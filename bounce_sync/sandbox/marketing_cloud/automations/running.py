@@ -1,6 +1,7 @@
 """Automations: their steps one after the other, in the background."""
 
 import json
+import os
 import sqlite3
 from typing import Any
 
@@ -47,27 +48,44 @@ def found(store: Store) -> None:
             )
 
 
+def status(store: Store, automation: sqlite3.Row) -> int:
+    """Its status; a run whose process is gone ended in error."""
+    if automation["status_id"] == RUNNING:
+        row = store.execute(
+            "SELECT process FROM automation_run WHERE instance_id = ?",
+            (automation["last_run_instance_id"],),
+        ).fetchone()
+        if row is None or not background.lives(row["process"]):
+            return ERROR
+    return int(automation["status_id"])
+
+
 def start(store: Store, automation: sqlite3.Row, *, doomed: bool = False) -> str:
     """Starts a run and doesn't wait for it; returns the instance's id."""
     instance = new_id()
-    store.execute(
-        "UPDATE automation SET status_id = ?, last_run_instance_id = ?, last_run_time = ?"
-        " WHERE object_id = ?",
-        (RUNNING, instance, server_time(store.now()), automation["object_id"]),
-    )
+    with store.transaction():
+        store.execute(
+            "INSERT INTO automation_run VALUES (?, ?, ?)",
+            (instance, automation["object_id"], os.getpid()),
+        )
+        store.execute(
+            "UPDATE automation SET status_id = ?, last_run_instance_id = ?, last_run_time = ?"
+            " WHERE object_id = ?",
+            (RUNNING, instance, server_time(store.now()), automation["object_id"]),
+        )
     background.of(store).start(_carry_out, store, automation, doomed)
     return instance
 
 
 def _carry_out(store: Store, automation: sqlite3.Row, doomed: bool) -> None:
-    status = ERROR
+    ended = ERROR
     try:
         if not doomed and _steps(store, automation):
-            status = READY
+            ended = READY
     finally:
         store.execute(
             "UPDATE automation SET status_id = ? WHERE object_id = ?",
-            (status, automation["object_id"]),
+            (ended, automation["object_id"]),
         )
 
 

@@ -35,7 +35,7 @@ def is_running(store: Store, object_id: str) -> bool:
         return False
     age = time.time() - row["started_at"]
     early = float(store.setting("query_false_early_seconds", "0"))
-    return early <= age < AUTO_KILL and _lives(row["process"])
+    return early <= age < AUTO_KILL and background.lives(row["process"])
 
 
 def log(store: Store, object_id: str) -> list[sqlite3.Row]:
@@ -72,13 +72,3 @@ def _carry_out(
         "UPDATE query_run SET finished_at = ?, error = ? WHERE id = ?", (time.time(), error, number)
     )
     return error
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -19,12 +19,12 @@ def listed(call: Call, asked: Asked) -> Said:
     rows = call.store.execute(
         "SELECT * FROM automation WHERE mid = ? ORDER BY name", (call.mid,)
     ).fetchall()
-    items = [_shown(row) for row in rows[(page - 1) * size : page * size]]
+    items = [_shown(call, row) for row in rows[(page - 1) * size : page * size]]
     return Said({"count": len(rows), "page": page, "pageSize": size, "items": items})
 
 
 def fetched(call: Call, asked: Asked) -> Said:
-    return Said(_detailed(_found(call, asked)))
+    return Said(_detailed(call, _found(call, asked)))
 
 
 def instance(call: Call, asked: Asked) -> Said:
@@ -35,12 +35,13 @@ def instance(call: Call, asked: Asked) -> Said:
     ).fetchone()
     if row is None:
         raise not_found()
+    status = running.status(call.store, row)
     return Said(
         {
             "id": asked.place["instance"],
             "automationId": row["object_id"],
-            "statusId": row["status_id"],
-            "status": running.STATUSES[row["status_id"]],
+            "statusId": status,
+            "status": running.STATUSES[status],
             "startTime": iso(row["last_run_time"]),
         }
     )
@@ -62,7 +63,7 @@ def created(call: Call, asked: Asked) -> Said:
         raise RestError(
             400, 10005, f"An automation with the key '{key}' already exists."
         ) from error
-    return Said(_detailed(_by_id(call, object_id)))
+    return Said(_detailed(call, _by_id(call, object_id)))
 
 
 def changed(call: Call, asked: Asked) -> Said:
@@ -78,13 +79,13 @@ def changed(call: Call, asked: Asked) -> Said:
             row["object_id"],
         ),
     )
-    return Said(_detailed(_by_id(call, row["object_id"])))
+    return Said(_detailed(call, _by_id(call, row["object_id"])))
 
 
 def run_once(call: Call, asked: Asked) -> Said:
     """`actions/runallonce`: while a run goes on, another is refused."""
     row = _found(call, asked)
-    if row["status_id"] == running.RUNNING:
+    if running.status(call.store, row) == running.RUNNING:
         raise RestError(400, 10000, "The automation is already running.")
     running.start(call.store, row, doomed=call.fault("job_failed") is not None)
     return Said("OK")
@@ -165,7 +166,8 @@ def _by_id(call: Call, object_id: str) -> sqlite3.Row:
     return row
 
 
-def _shown(row: sqlite3.Row) -> dict[str, Any]:
+def _shown(call: Call, row: sqlite3.Row) -> dict[str, Any]:
+    status = running.status(call.store, row)
     return {
         "id": row["object_id"],
         "name": row["name"],
@@ -173,8 +175,8 @@ def _shown(row: sqlite3.Row) -> dict[str, Any]:
         "key": row["customer_key"],
         "typeId": 1,
         "type": "scheduled",
-        "statusId": row["status_id"],
-        "status": running.STATUSES[row["status_id"]],
+        "statusId": status,
+        "status": running.STATUSES[status],
         "categoryId": 0,
         "createdDate": iso(row["created_date"]),
         "modifiedDate": iso(row["modified_date"]),
@@ -183,8 +185,8 @@ def _shown(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
-def _detailed(row: sqlite3.Row) -> dict[str, Any]:
-    return {**_shown(row), "steps": json.loads(row["steps"])}
+def _detailed(call: Call, row: sqlite3.Row) -> dict[str, Any]:
+    return {**_shown(call, row), "steps": json.loads(row["steps"])}
 
 
 def _interaction(row: sqlite3.Row) -> dict[str, Any]:
