@@ -90,7 +90,7 @@ class Tokens:
             raise _failed(str(unreachable)) from unreachable.__cause__
 
     def _ask(self) -> Token:
-        form = _form(self._credentials)
+        form = login_form(self._credentials)
         address = self._credentials.login_url.rstrip("/") + "/services/oauth2/token"
         try:
             response = self._session.post(
@@ -125,7 +125,8 @@ class _Unreachable(Exception):
     """The token address gave no usable answer; worth another attempt."""
 
 
-def _form(credentials: Credentials) -> Mapping[str, str]:
+def login_form(credentials: Credentials) -> Mapping[str, str]:
+    """What is posted to the token address. Raises ``AuthenticationFailed`` for what can't work."""
     if credentials.client_secret:
         if credentials.login_url.rstrip("/") in SHARED_LOGINS:
             raise AuthenticationFailed(
@@ -169,9 +170,18 @@ def _private_key(key: str) -> str:
 
 
 def _audience(login_url: str) -> str:
-    """Scheme and host of the address that is asked, which Salesforce accepts for My Domains too."""
+    """Whom the assertion is meant for: Salesforce's shared login, also where a My Domain is asked.
+
+    The address itself where it isn't Salesforce's (a sandbox of ours, a test).
+    """
     parts = urlsplit(login_url)
-    return f"{parts.scheme}://{parts.netloc}"
+    host = parts.hostname or ""
+    if not host.endswith(".salesforce.com"):
+        return f"{parts.scheme}://{parts.netloc}"
+    is_sandbox = host.startswith("test.") or any(
+        mark in host for mark in (".sandbox.", ".scratch.", "--")
+    )
+    return SHARED_LOGINS[is_sandbox]
 
 
 def _token(answer: dict[str, object]) -> Token:

@@ -96,6 +96,8 @@ class Connection:
         )
         self._tokens = Tokens(credentials, self._session, sleep)
         self._identity: Identity | None = None
+        self.remembered: dict[str, Any] = {}
+        """What was asked of the org once and needn't be asked again (describe)."""
 
     def __enter__(self) -> Connection:
         return self

@@ -41,7 +41,6 @@ class RecordReader:
 
     def __init__(self, connection: Connection, say: Callable[[str], None] = lambda _: None) -> None:
         self._connection, self._say = connection, say
-        self._layouts: dict[str, Layout] = {}
 
     def facts(self) -> OrgFacts:
         """Whether the date field is a Date, the user's time zone, and whether the org is a sandbox.
@@ -86,9 +85,10 @@ class RecordReader:
         return found.frame()
 
     def _layout(self, match_field: str) -> Layout:
-        if match_field not in self._layouts:
-            self._layouts[match_field] = read_layout(self._connection, match_field)
-        return self._layouts[match_field]
+        remembered = self._connection.remembered
+        if (layout := remembered.get(match_field)) is None:
+            layout = remembered[match_field] = read_layout(self._connection, match_field)
+        return layout
 
     def _flagged(self, layout: Layout) -> pd.DataFrame:
         objects = [CONTACT, LEAD]
@@ -232,7 +232,7 @@ class RecordReader:
         return [
             search
             for search, count in zip(searches, counts, strict=True)
-            if math.ceil(count / soql.PAGE) < math.ceil(len(statements[search]) / MOST_COLLECTIONS)
+            if soql.calls_for(count) < math.ceil(len(statements[search]) / MOST_COLLECTIONS)
         ]
 
     def _query(

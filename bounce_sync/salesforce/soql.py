@@ -57,8 +57,7 @@ def run(
     results = []
     for number, (page, statement) in enumerate(zip(first, statements, strict=True)):
         name = _named(statement)
-        following = math.ceil(page.total / PAGE) - 1
-        if following > bulk_query.CALLS + math.ceil(page.total / bulk_query.PAGE):
+        if _pages_of(page.total) > 1 + _job_calls(page.total):
             found = bulk_query.pages(
                 connection, statement, deleted_too=deleted_too, like=page.records[0], what=name
             )
@@ -66,6 +65,19 @@ def run(
             found = _pages(connection, page, name)
         results.append([take(number, records) for records in found])
     return results
+
+
+def calls_for(records: int) -> int:
+    """Calls that it takes to read so many records, the cheaper way."""
+    return min(_pages_of(records), 1 + _job_calls(records))
+
+
+def _pages_of(records: int) -> int:
+    return math.ceil(records / PAGE)
+
+
+def _job_calls(records: int) -> int:
+    return bulk_query.CALLS + math.ceil(records / bulk_query.PAGE)
 
 
 def count_many(

@@ -77,10 +77,10 @@ class SandboxOrg:
 
 @contextmanager
 def served(
-    directory: Path, faults: Sequence[Fault] = (), *, seed: int = 11
+    directory: Path, faults: Sequence[Fault] = (), *, seed: int = 11, http: bool = False
 ) -> Iterator[SandboxOrg]:
     Store.create(directory).close()
     with Store.open(directory) as store:
         planned = Faults(list(faults), seed=seed)
-        with serve(directory, faults=planned) as address:
+        with serve(directory, faults=planned, http=http) as address:
             yield SandboxOrg(store, address, planned)

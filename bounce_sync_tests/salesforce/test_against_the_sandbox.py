@@ -9,6 +9,8 @@ from typing import Any
 import certifi
 import pandas as pd
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bounce_sync.salesforce.errors import AuthenticationFailed, RequestRejected
 from bounce_sync.salesforce.reading import RecordReader
@@ -175,3 +177,25 @@ def test_the_ca_file_holds_whatever_the_environment_says(sandbox, tmp_path, monk
     monkeypatch.setenv("NETRC", str(netrc))
     with sandbox.connected() as connection:
         assert connection.identity().is_sandbox is False
+
+
+def test_jwt_bearer(sandbox):
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    sandbox.store.set_setting("jwt_public_key", public.decode())
+    settings = {"client_secret": None, "username": sandbox.address.username}
+    with sandbox.connected(**settings, jwt_key=private.decode()) as connection:
+        assert connection.identity().org_id == sandbox.store.setting("organization_id")
+
+
+def test_plain_http(tmp_path):
+    with sandbox_org.served(tmp_path / "org", http=True) as sandbox:
+        assert sandbox.address.ca_bundle is None
+        assert set(write(sandbox, people(sandbox, 2))["outcome"]) == {"written"}

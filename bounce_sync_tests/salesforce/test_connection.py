@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bounce_sync.salesforce import soql
+from bounce_sync.salesforce.authentication import Credentials, login_form
 from bounce_sync.salesforce.connection import Connection, Org
 from bounce_sync.salesforce.errors import (
     AuthenticationFailed,
@@ -222,6 +223,23 @@ def test_jwt_bearer_from_pem_or_file(org, connect, key, pem, tmp_path: Path, giv
     claims = jwt.decode(form["assertion"], key.public_key(), ["RS256"], audience=org.url)
     assert (claims["iss"], claims["sub"]) == ("app", "sync@org.example")
     assert claims["exp"] > datetime.now(UTC).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("login_url", "audience"),
+    [
+        ("https://login.salesforce.com", "https://login.salesforce.com"),
+        ("https://test.salesforce.com/", "https://test.salesforce.com"),
+        ("https://acme.my.salesforce.com", "https://login.salesforce.com"),
+        ("https://acme--uat.sandbox.my.salesforce.com", "https://test.salesforce.com"),
+        ("https://acme--uat.my.salesforce.com", "https://test.salesforce.com"),
+        ("https://127.0.0.1:8443", "https://127.0.0.1:8443"),
+    ],
+)
+def test_an_assertion_is_meant_for_the_shared_login(pem, login_url, audience):
+    form = login_form(Credentials(login_url, "app", None, "sync@org.example", pem))
+    claims = jwt.decode(form["assertion"], options={"verify_signature": False})
+    assert claims["aud"] == audience
 
 
 def test_a_key_that_isnt_one_is_named_without_being_shown(connect):
