@@ -90,3 +90,20 @@ def refused(found: dict[str, Any]) -> None:
     }
     assert "INVALID_FIELD" in found["refused"]["field"]["text"]
     assert "INVALID_TYPE_ON_FIELD_IN_RECORD" in found["refused"]["value"]["text"]
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize("sandbox", ["https"], indirect=True)
+def test_its_metadata_api(sandbox: Sandbox, python: Environment) -> None:
+    """Over TLS alone, for its SOAP client can't be told otherwise.
+
+    A field made this way is seen by nobody until somebody is permitted to.
+    """
+    found = sandbox.asked_by(python, "python/metadata.py")
+
+    assert found["made"] == ["Contact.Bounce_Note__c", "Text", 80]
+    assert "Bounce_Note__c" not in found["seen"]
+    assert "DUPLICATE_DEVELOPER_NAME" in found["again"]["text"]
+    assert {"Contact.Hard_Bounce__c", "Contact.Bounce_Note__c"} <= set(found["listed"])
+    assert {"CustomObject", "PermissionSet"} <= set(found["described"])
+    assert "Contact.Bounce_Note__c" in found["deleted_twice"]["text"]
