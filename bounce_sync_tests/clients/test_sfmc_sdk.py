@@ -77,6 +77,9 @@ def rows(found: dict[str, Any]) -> None:
     assert (count, len(items), len(keys)) == (tenant.ROWS, tenant.ROWS, tenant.ROWS)
     assert found["written"][0]["values"] == {"Note": "said again"}
     assert [item["values"] for item in found["changed"]] == [{"note": "said again"}]
+    status, count, read = found["load"]
+    assert (status["requestStatus"], status["hasErrors"]) == ("Complete", False)
+    assert (count, read) == (tenant.ROWS + 3000, tenant.ROWS + 3000)
 
 
 def query(found: dict[str, Any], sandbox: Sandbox) -> None:

@@ -54,6 +54,17 @@ const written = await sdk.rest.post(`/hub/v1/dataevents/key:${given.extension}/r
 ]);
 const changed = await sdk.rest.get(`${rowset}?$filter=SubscriberKey%20eq%20'${given.keys[0]}'`);
 
+// Many rows at once are taken, and written in their own time.
+const many = Array.from({length: 3000}, (_, n) => ({SubscriberKey: `s${n}`, Note: `many ${n}`}));
+const load = `/data/v1/async/dataextensions/key:${given.extension}/rows`;
+const accepted = await sdk.rest.put(load, {items: many});
+const later = Date.now() + 100000;
+let status = await sdk.rest.get(`/data/v1/async/${accepted.requestId}/status`);
+while (status.status.requestStatus !== 'Complete' && Date.now() < later) {
+  status = await sdk.rest.get(`/data/v1/async/${accepted.requestId}/status`);
+}
+const grown = await sdk.rest.getBulk(rowset, 2500);
+
 // A query over the bounces, made, started and waited for.
 const made = await sdk.soap.create('DataExtension', {
   CustomerKey: 'sdk_target',
@@ -81,14 +92,14 @@ const query = await sdk.rest.post('/automation/v1/queries', {
 const started = await sdk.rest.post(
   `/automation/v1/queries/${query.queryDefinitionId}/actions/start/`, {},
 );
-// It isn't running before it began either: what it fills is what ends the wait.
+// It isn't running before it began either: what it fills and its end together end the wait.
 const target = '/data/v1/customobjectdata/key/sdk_target/rowset?$pageSize=1';
-const later = Date.now() + 60000;
-let filled = await sdk.rest.get(target);
-while (!filled.count && Date.now() < later) filled = await sdk.rest.get(target);
-const running = await sdk.rest.get(
-  `/automation/v1/queries/${query.queryDefinitionId}/actions/isrunning/`,
-);
+const run = `/automation/v1/queries/${query.queryDefinitionId}/actions/isrunning/`;
+let filled, running;
+do {
+  filled = await sdk.rest.get(target);
+  running = await sdk.rest.get(run);
+} while ((!filled.count || running.isRunning) && Date.now() < later);
 
 give({
   token: {...token, client_secret: undefined},
@@ -103,6 +114,7 @@ give({
   rows: [rows.count, rows.items],
   written,
   changed: changed.items,
+  load: [status.status, grown.count, grown.items.length],
   made: [made.OverallStatus, made.Results[0].StatusMessage],
   definition: query,
   started,
