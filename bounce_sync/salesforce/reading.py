@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
-from typing import Any
 
 import pandas as pd
 
-from bounce_sync.salesforce import soql
-from bounce_sync.salesforce.composite import MOST_COLLECTIONS
 from bounce_sync.salesforce.connection import Connection
-from bounce_sync.salesforce.describe import IDS, NUMBERS, Layout, OrgFacts, read_layout
+from bounce_sync.salesforce.describe import Layout, OrgFacts, read_layout
 from bounce_sync.salesforce.errors import UnreadableAnswer
-from bounce_sync.salesforce.records import PREFIXES, to_frame
+from bounce_sync.salesforce.records import PREFIXES
+from bounce_sync.salesforce.searching import RecordSearch, Search, concat
 from bounce_sync.salesforce.transport import Answer
-from bounce_sync.tables import CONTACT, LEAD, CrmRecords, empty, shape
+from bounce_sync.tables import ACCOUNT, CONTACT, LEAD
 
 RETRIEVE = 2000
 """Ids that one Collections retrieve takes (facts/salesforce.md §2.2)."""
@@ -25,13 +21,14 @@ IN_FLIGHT = 5
 MAX_HOPS = 10
 """A chain of merges and conversions is followed this far."""
 
-Search = tuple[str, str]
-"""An object and the column of `CrmRecords` that is searched in it."""
+KEYED = (CONTACT, LEAD)
+"""Objects that carry a flag and a key of their own."""
 
 SOURCES: tuple[tuple[Search, str], ...] = (
     ((LEAD, "converted_contact_id"), CONTACT),
     ((CONTACT, "master_record_id"), CONTACT),
     ((LEAD, "master_record_id"), LEAD),
+    ((ACCOUNT, "master_record_id"), ACCOUNT),
 )
 """Where records that lead to others are found, and the object of the others."""
 
@@ -62,14 +59,13 @@ class RecordReader:
         merged into, any of these. Raises ``FieldsMissing`` and the errors of `Connection.request`.
         """
         layout = self._layout(match_field)
-        found = _Found()
-        found.add(self._flagged(layout))
+        search, found = RecordSearch(self._connection, layout), _Found()
+        found.add(self._flagged(layout, search))
         if match_field != "Id":
-            flagged_values = found.column("match_value")
-            values = list(dict.fromkeys([*match_values, *flagged_values]))
-            found.add(self._by_value(layout, values))
-        self._follow(layout, found, ids)
-        self._trace(layout, found)
+            values = list(dict.fromkeys([*match_values, *found.column("match_value")]))
+            found.add(search.by_values({(each, "match_value"): values for each in KEYED}))
+        self._follow(layout, search, found, ids)
+        self._trace(layout, search, found)
         records = found.frame()
         self._say(f"Read {len(records):,} CRM records, {int(records['flag'].sum()):,} flagged.")
         return records
@@ -80,8 +76,8 @@ class RecordReader:
         A record that was deleted since is there with ``is_deleted``; one that is gone is not.
         """
         layout = self._layout("Id")
-        found = _Found()
-        self._fetch(layout, found, records["record_id"])
+        search, found = RecordSearch(self._connection, layout), _Found()
+        self._fetch(layout, search, found, records["record_id"])
         return found.frame()
 
     def _layout(self, match_field: str) -> Layout:
@@ -90,26 +86,30 @@ class RecordReader:
             layout = remembered[match_field] = read_layout(self._connection, match_field)
         return layout
 
-    def _flagged(self, layout: Layout) -> pd.DataFrame:
-        objects = [CONTACT, LEAD]
-        statements = [
-            _select(layout, each, f"{layout.objects[each].names['flag']} = true")
-            for each in objects
-        ]
-        return self._query(
-            layout, [(each, f"query of flagged {each} records") for each in objects], statements
-        )
+    def _flagged(self, layout: Layout, search: RecordSearch) -> pd.DataFrame:
+        statements = {
+            search.select(each, f"{layout.objects[each].names['flag']} = true"): (
+                each,
+                f"query of flagged {each} records",
+            )
+            for each in KEYED
+        }
+        return search.query(statements)
 
-    def _follow(self, layout: Layout, found: _Found, ids: Iterable[str]) -> None:
+    def _follow(
+        self, layout: Layout, search: RecordSearch, found: _Found, ids: Iterable[str]
+    ) -> None:
         """Reads what was asked for and what deleted and converted records lead to."""
         wanted = set(ids) | found.targets()
         for _ in range(MAX_HOPS + 1):
             if not (wanted := wanted - found.asked):
                 return
-            self._fetch(layout, found, wanted)
+            self._fetch(layout, search, found, wanted)
             wanted = found.targets()
 
-    def _fetch(self, layout: Layout, found: _Found, ids: Iterable[str]) -> None:
+    def _fetch(
+        self, layout: Layout, search: RecordSearch, found: _Found, ids: Iterable[str]
+    ) -> None:
         """Records by id: the living by Collections, the rest among the deleted ones."""
         wanted = set(ids) - found.ids
         found.asked |= wanted
@@ -120,14 +120,16 @@ class RecordReader:
         if not chunks:
             return
         with ThreadPoolExecutor(IN_FLIGHT) as pool:
-            for frame in pool.map(lambda chunk: self._retrieve(layout, *chunk), chunks):
+            for frame in pool.map(lambda chunk: self._retrieve(layout, search, *chunk), chunks):
                 found.add(frame)
         for name in layout.objects:
             missing = sorted(each for each in wanted - found.ids if each.startswith(PREFIXES[name]))
             if missing:
-                found.add(self._search(layout, {(name, "record_id"): missing}, {}))
+                found.add(search.by_values({(name, "record_id"): missing}))
 
-    def _retrieve(self, layout: Layout, name: str, ids: list[str]) -> pd.DataFrame:
+    def _retrieve(
+        self, layout: Layout, search: RecordSearch, name: str, ids: list[str]
+    ) -> pd.DataFrame:
         """One Collections retrieve: as many entries as ids, in order, null for what isn't there."""
         what = f"Collections retrieve of {len(ids):,} {name} records from {ids[0]} on"
 
@@ -142,123 +144,28 @@ class RecordReader:
                 if not isinstance(record, dict) or record.get("Id") != asked:
                     raise UnreadableAnswer(what, f"another record in the place of {asked}.")
                 present.append(record)
-            return self._frame(layout, name, present, what)
+            return search.frame(name, what, present)
 
         body = {"ids": ids, "fields": layout.objects[name].selected}
         return self._connection.request(
             "POST", f"composite/sobjects/{name}", what=what, json=body, read=read
         )
 
-    def _by_value(self, layout: Layout, values: Sequence[str]) -> pd.DataFrame:
-        """Records of every object whose match field has one of the values, deleted ones too."""
-        searches = {
-            (name, "match_value"): _as_literals(values, layout.objects[name].match_type)
-            for name in (CONTACT, LEAD)
-        }
-        return self._search(layout, searches, {})
-
-    def _trace(self, layout: Layout, found: _Found) -> None:
+    def _trace(self, layout: Layout, search: RecordSearch, found: _Found) -> None:
         """Reads, hop by hop, what was converted or merged into the records that were found."""
-        whole: dict[Search, pd.DataFrame] = {}
         frontier = found.frame()[["object", "record_id"]]
         for _ in range(MAX_HOPS):
             searches = {
-                search: frontier.loc[frontier["object"] == target, "record_id"].tolist()
-                for search, target in SOURCES
+                where: frontier.loc[frontier["object"] == target, "record_id"].tolist()
+                for where, target in SOURCES
+                if where[0] in layout.objects
             }
-            sources = self._search(layout, searches, whole)
+            sources = search.by_values(searches)
             new = sources[~sources["record_id"].isin(found.ids)]
             if new.empty:
                 return
             found.add(new)
             frontier = new[["object", "record_id"]]
-
-    def _search(
-        self,
-        layout: Layout,
-        searches: dict[Search, list[Any]],
-        whole: dict[Search, pd.DataFrame],
-    ) -> pd.DataFrame:
-        """Records, deleted ones too, whose column has one of the values: in as few calls as can be.
-
-        Either the values go into statements of 95,000 characters, five of them a call, or all
-        records that have any value there are read; these are kept in `whole` for the next hop.
-        """
-        searches = {search: values for search, values in searches.items() if values}
-        kept = [
-            whole[search][whole[search][search[1]].isin(values)]
-            for search, values in searches.items()
-            if search in whole
-        ]
-        asked = {search: values for search, values in searches.items() if search not in whole}
-        statements = {
-            (name, column): list(
-                soql.in_lists(
-                    _select(layout, name, f"{self._name(layout, name, column)} IN "), values
-                )
-            )
-            for (name, column), values in asked.items()
-        }
-        for search in self._cheaper_whole(layout, statements):
-            name, column = search
-            condition = f"{self._name(layout, name, column)} != null"
-            whole[search] = self._query(
-                layout,
-                [(name, f"query of {name} by {column}")],
-                [_select(layout, name, condition)],
-                deleted_too=True,
-            )
-            wanted = {str(value).lower() for value in asked[search]}
-            kept.append(whole[search][whole[search][column].str.lower().isin(wanted)])
-            del statements[search]
-        flat = [(search, each) for search, group in statements.items() for each in group]
-        named = [(name, f"query of {name} by {column}") for (name, column), _ in flat]
-        kept.append(self._query(layout, named, [each for _, each in flat], deleted_too=True))
-        return _concat(kept)
-
-    def _cheaper_whole(self, layout: Layout, statements: dict[Search, list[str]]) -> list[Search]:
-        """The searches for which reading every record with a value takes fewer calls."""
-        if sum(map(len, statements.values())) <= MOST_COLLECTIONS:
-            return []
-        searches = [search for search in statements if search[1] != "record_id"]
-        counts = soql.count_many(
-            self._connection,
-            [
-                f"FROM {name} WHERE {self._name(layout, name, column)} != null"
-                for name, column in searches
-            ],
-            deleted_too=True,
-        )
-        return [
-            search
-            for search, count in zip(searches, counts, strict=True)
-            if soql.calls_for(count) < math.ceil(len(statements[search]) / MOST_COLLECTIONS)
-        ]
-
-    def _query(
-        self,
-        layout: Layout,
-        named: Sequence[tuple[str, str]],
-        statements: Sequence[str],
-        *,
-        deleted_too: bool = False,
-    ) -> pd.DataFrame:
-        """The records of all statements; of each, its object and its name in errors is given."""
-
-        def take(number: int, records: list[dict[str, Any]]) -> pd.DataFrame:
-            name, what = named[number]
-            return self._frame(layout, name, records, what)
-
-        results = soql.run(self._connection, statements, deleted_too=deleted_too, take=take)
-        return _concat(chain.from_iterable(results))
-
-    def _name(self, layout: Layout, name: str, column: str) -> str:
-        return layout.objects[name].names[column]
-
-    def _frame(
-        self, layout: Layout, name: str, records: list[dict[str, Any]], what: str
-    ) -> pd.DataFrame:
-        return to_frame(records, layout.objects[name], date_is_day=layout.date_is_day, what=what)
 
 
 class _Found:
@@ -284,32 +191,4 @@ class _Found:
         return {each for name in leading for each in self.column(name)} - self.ids
 
     def frame(self) -> pd.DataFrame:
-        return _concat(self._frames)
-
-
-def _select(layout: Layout, name: str, condition: str) -> str:
-    fields = ", ".join(layout.objects[name].selected)
-    return " ".join(("SELECT", fields, "FROM", name, "WHERE", condition))
-
-
-def _as_literals(values: Iterable[str], kind: str) -> list[Any]:
-    """The keys that a field of this type can hold at all, as values to be quoted for it."""
-    if kind in NUMBERS:
-        return [float(value) if "." in value else int(value) for value in values if _number(value)]
-    if kind in IDS:
-        return [
-            each for each in values if len(each) in (15, 18) and each.isascii() and each.isalnum()
-        ]
-    return list(values)
-
-
-def _number(text: str) -> bool:
-    return text.removeprefix("-").replace(".", "", 1).isdecimal() and text.isascii()
-
-
-def _concat(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    full = [frame for frame in frames if not frame.empty]
-    if not full:
-        return empty(CrmRecords)
-    together = pd.concat(full, ignore_index=True)
-    return shape(CrmRecords, together.drop_duplicates("record_id").reset_index(drop=True))
+        return concat(self._frames)
