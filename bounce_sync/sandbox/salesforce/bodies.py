@@ -30,11 +30,13 @@ def change_of(entity: Entity, record: Mapping[str, Any], given_id: object) -> Ch
     wanted: dict[str, Any] = {}
     spoilt: RowError | None = None
     for name, value in record.items():
-        if name == "attributes" or name.lower() == "id":
-            continue
-        field = entity.fields.get(name.lower())
+        field = entity.spelt.get(name)
         if field is None:
-            raise no_such_column_on_sobject(name, entity.name)
+            if name == "attributes" or name.lower() == "id":
+                continue
+            field = entity.field(name)
+            if field is None:
+                raise no_such_column_on_sobject(name, entity.name)
         try:
             wanted[field.name] = values.taken(field.name, field.type, field.length, value)
         except values.BadValue as bad:
