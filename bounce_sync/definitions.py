@@ -4,7 +4,15 @@ import dagster as dg
 
 from bounce_sync import automation
 from bounce_sync.assets import checks, contracts, crm, marketing_cloud, staging
-from bounce_sync.assets.resources import Crm, Installation, MarketingCloud, editable_policy
+from bounce_sync.assets.partitions import IMPORTED
+from bounce_sync.assets.resources import (
+    Crm,
+    Installation,
+    Journeys,
+    MarketingCloud,
+    editable_policy,
+)
+from bounce_sync.environment import JOURNEY
 from bounce_sync.storage import LakeIOManager
 
 
@@ -23,6 +31,7 @@ defs = dg.Definitions(
         *staging.ASSETS,
         *crm.EXTERNAL,
         *crm.ASSETS,
+        *(crm.JOURNEY_EXTENSIONS if IMPORTED.delivery == JOURNEY else ()),
     ],
     asset_checks=checks.CHECKS,
     jobs=automation.JOBS,
@@ -30,6 +39,7 @@ defs = dg.Definitions(
     resources={
         "installation": installation,
         "marketing_cloud": MarketingCloud(installation=installation),
+        "journeys": Journeys(installation=installation),
         "crm": Crm(installation=installation),
         "policy": editable_policy(),
         "io_manager": lake_io_manager,

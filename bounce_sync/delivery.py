@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -20,8 +20,9 @@ from bounce_sync.rules import changes as change_rules
 from bounce_sync.rules.changes import CrmFacts
 from bounce_sync.salesforce.bulk_writing import finish_job
 from bounce_sync.salesforce.connection import Connection
+from bounce_sync.salesforce.holding import holds
 from bounce_sync.salesforce.reading import RecordReader
-from bounce_sync.salesforce.writing import FlagWriter
+from bounce_sync.salesforce.writing import FlagWriter, Journal, Review
 from bounce_sync.tables import (
     NONE,
     REJECTED,
@@ -48,6 +49,15 @@ CHANGED = "CHANGED_SINCE_PLAN"
 """Our own code, for a record that was no longer as the plan saw it."""
 
 Say = Callable[[str], None]
+
+
+class Writer(Protocol):
+    """What carries changes out: `FlagWriter`, or another delivery's."""
+
+    def write(self, changes: pd.DataFrame, facts: CrmFacts, *, review: Review) -> pd.DataFrame: ...
+
+
+MakeWriter = Callable[[Journal], Writer]
 
 
 class StalePlan(Exception):
@@ -99,6 +109,7 @@ def deliver(
     connection: Connection,
     facts: CrmFacts,
     say: Say,
+    make_writer: MakeWriter | None = None,
 ) -> Delivered:
     """Brings the CRM to what the plan says, as far as the plan still holds.
 
@@ -106,6 +117,8 @@ def deliver(
         plan: CrmFlagChanges; rows with action none are not touched.
         planned_at: when the CRM was read for it (UTC).
         context: what the ledger keeps with the run: `target`, `policy`, `released`.
+        make_writer: makes the writer of another delivery from the run's journal; without it the
+            CRM's API is written to.
 
     Raises:
         StalePlan: the plan is older than a day.
@@ -126,7 +139,11 @@ def deliver(
         reader = RecordReader(connection)
         review = _Review(reader, facts, planned_at, overtaken=ledger.writes_since(planned_at))
         journal = ledger.run_journal(run_id, partition)
-        writer = FlagWriter(connection, journal, say, stop=stopping.requested)
+        writer: Writer = (
+            make_writer(journal)
+            if make_writer
+            else FlagWriter(connection, journal, say, stop=stopping.requested)
+        )
         written = writer.write(changes, facts, review=review)
         updates = pd.concat(
             [_as_updates(written, run_id), _not_sent(review.changed, run_id)], ignore_index=True
@@ -205,14 +222,5 @@ def _read_back(updates: pd.DataFrame, reader: RecordReader) -> dict[str, int]:
         written = written.sample(READ_BACK, random_state=0)
     if written.empty:
         return {"compared": 0, "differing": 0}
-    records = reader.reread(written[["object", "record_id"]].drop_duplicates())
-    both = written.merge(
-        records[["object", "record_id", "flag", "flag_date"]],
-        on=["object", "record_id"],
-        how="left",
-    )
-    same_date = (both["flag_date"] == both["date_after"]) | (
-        both["flag_date"].isna() & both["date_after"].isna()
-    )
-    holds = both["flag"].eq(both["flag_after"]).fillna(False).astype(bool) & same_date
-    return {"compared": len(both), "differing": int((~holds).sum())}
+    differing = int((~holds(written, reader)).sum())
+    return {"compared": len(written), "differing": differing}

@@ -15,7 +15,7 @@ from typing import TypeVar
 import dotenv
 
 SANDBOX, LIVE = "sandbox", "live"
-API = "api"
+API, JOURNEY = "api", "journey"
 SOAP, DATA_VIEWS, FILES = "soap", "data_views", "files"
 HELD_ALL, HELD_BY_KEY = "all", "by_key"
 
@@ -49,7 +49,10 @@ VARIABLES: dict[str, Variable] = {
     ),
     "BOUNCE_SYNC_LAKE": Variable("fsspec URL of the tables; default HOME/lake."),
     "BOUNCE_SYNC_LEDGER": Variable("SQLAlchemy URL of the ledger; default HOME/ledger.db."),
-    "BOUNCE_SYNC_DELIVERY": Variable("How the CRM is written: api.", API, (API,)),
+    "BOUNCE_SYNC_DELIVERY": Variable(
+        "api writes to the CRM; journey lets SFMC's Journeys do it.", API, (API, JOURNEY)
+    ),
+    "BOUNCE_SYNC_JOURNEY_WAIT": Variable("Seconds to wait for the Journeys' effect.", "900"),
     "BOUNCE_SYNC_START_DATE": Variable("First partition.", "2026-01-01"),
     "BOUNCE_SYNC_CA_BUNDLE": Variable("Extra CA file for both APIs."),
     "SFMC_AUTH_URL": Variable("Authentication base URI of the installed package.", live=True),

@@ -83,6 +83,7 @@ class Settings:
     lake: str
     ledger: str
     delivery: str
+    journey_wait: float
     ca_bundle: str | None
     utc_offset: str
     source: SourceName
@@ -136,6 +137,7 @@ class Settings:
             lake=reader.text("BOUNCE_SYNC_LAKE") or str(home / "lake"),
             ledger=reader.text("BOUNCE_SYNC_LEDGER") or f"sqlite:///{home / 'ledger.db'}",
             delivery=reader.text("BOUNCE_SYNC_DELIVERY"),
+            journey_wait=reader.parsed("BOUNCE_SYNC_JOURNEY_WAIT", _positive),
             ca_bundle=reader.file("BOUNCE_SYNC_CA_BUNDLE"),
             utc_offset=reader.text("SFMC_UTC_OFFSET"),
             source=cast("SourceName", source),
@@ -242,6 +244,12 @@ def _numbers(text: str) -> tuple[str, ...]:
     if not all(number.isdigit() for number in numbers):
         raise ValueError("not MIDs separated by commas")
     return numbers
+
+
+def _positive(text: str) -> float:
+    if (value := float(text)) <= 0:
+        raise ValueError("not above 0")
+    return value
 
 
 def _share(text: str) -> float:

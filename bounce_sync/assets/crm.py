@@ -1,5 +1,6 @@
 """What the CRM holds, what should change, and the asset that changes it."""
 
+import contextlib
 import dataclasses
 from datetime import UTC, datetime
 from typing import Any
@@ -10,10 +11,13 @@ import pandas as pd
 from bounce_sync import delivery, stopping
 from bounce_sync.assets import catalogue, contracts
 from bounce_sync.assets.partitions import DAILY
-from bounce_sync.assets.resources import Crm, Installation, PolicyResource
-from bounce_sync.environment import LIVE
+from bounce_sync.assets.resources import Crm, Installation, Journeys, PolicyResource
+from bounce_sync.environment import JOURNEY, LIVE
+from bounce_sync.journey_writing import JourneyWriter
+from bounce_sync.marketing_cloud.journey import RELEASES, STAGING
 from bounce_sync.rules import changes, confirmation, identity
 from bounce_sync.rules.changes import CrmFacts
+from bounce_sync.salesforce.journal import Journal
 from bounce_sync.salesforce.reading import RecordReader
 from bounce_sync.storage import Lake
 from bounce_sync.tables import (
@@ -32,6 +36,18 @@ CONTACTS = dg.AssetKey(["salesforce", "Contact"])
 LEADS = dg.AssetKey(["salesforce", "Lead"])
 
 HISTORY_DAYS = 30
+
+JOURNEY_EXTENSIONS = [
+    dg.AssetSpec(
+        ["sfmc", extension.key],
+        deps=["crm_flag_changes"],
+        group_name="crm",
+        kinds={"salesforce"},
+        description=f"{extension.description} Filled with the plan; a Journey takes it to the CRM.",
+    )
+    for extension in (STAGING, RELEASES)
+]
+"""In the graph where SFMC's Journeys write."""
 
 EXTERNAL = [
     dg.AssetSpec(
@@ -207,6 +223,7 @@ def crm_flag_updates(
     installation: Installation,
     policy: PolicyResource,
     crm: Crm,
+    journeys: Journeys,
 ) -> dg.Output[pd.DataFrame]:
     """The writes: sets and clears the two fields on Contact and Lead, and says what became of each.
 
@@ -219,15 +236,31 @@ def crm_flag_updates(
     run_id, tags = context.run.run_id, context.run.tags
     guarded = contracts.View(lake, "crm_flag_changes", day, tags, policy.policy())
     released = contracts.demand_guards(guarded)
-    ledger = installation.ledger()
-    with stopping.on_sigterm():  # Dagster would leave the batch in flight unsettled
+    ledger, settings = installation.ledger(), installation.settings
+    installation.demand_possible(guarded.policy)
+
+    def by_journey(journal: Journal) -> JourneyWriter:
+        return JourneyWriter(
+            stack.enter_context(journeys.delivery(context.log.info)),
+            RecordReader(crm.connection),
+            journal,
+            contracts.load(lake, "confirmed_bounce_staging", day),
+            run_id,
+            settings.journey_wait,
+            context.log.info,
+        )
+
+    with (
+        contextlib.ExitStack() as stack,
+        stopping.on_sigterm(),
+    ):  # Dagster would leave the batch in flight unsettled
         delivered = delivery.deliver(
             crm_flag_changes,
             planned_at=datetime.fromisoformat(crm_flag_changes.attrs["planned_at"]),
             run_id=run_id,
             partition=day,
             context={
-                "target": installation.settings.target,
+                "target": settings.target,
                 "policy": guarded.policy.stored(),
                 "released": sorted(released),
             },
@@ -235,6 +268,7 @@ def crm_flag_updates(
             connection=crm.connection,
             facts=CrmFacts(**crm_flag_changes.attrs["facts"]),
             say=context.log.info,
+            make_writer=by_journey if settings.delivery == JOURNEY else None,
         )
     earlier = empty(CrmFlagUpdates)
     if lake.has("crm_flag_updates", day):

@@ -131,7 +131,9 @@ def held_subscribers(
     a day long past. With SFMC_HELD=by_key, for tenants that can't filter subscribers by status,
     only the keys of the evidence window and of flagged records are asked for.
     """
-    source, rules, day = marketing_cloud.source, policy.policy(), context.partition_key
+    rules, day = policy.policy(), context.partition_key
+    installation.demand_possible(rules)
+    source = marketing_cloud.source
     if installation.settings.held == HELD_BY_KEY:
         keys = _bounced_keys(installation, marketing_cloud, server_time.evidence_days(day, rules))
         held = source.held([*keys, *_flagged_keys(crm, rules)])

@@ -6,18 +6,21 @@ the run serves its own sandbox for as long as it lives.
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import dagster as dg
 import pydantic
 from pydantic import PrivateAttr
 
+from bounce_sync.environment import JOURNEY
 from bounce_sync.ledger import Ledger
 from bounce_sync.marketing_cloud import sources
 from bounce_sync.marketing_cloud.connection import Account
+from bounce_sync.marketing_cloud.connection import Connection as MarketingCloudConnection
+from bounce_sync.marketing_cloud.journey import JourneyDelivery
 from bounce_sync.rules.crm_facts import CrmFacts
-from bounce_sync.rules.policy import SyncPolicy
+from bounce_sync.rules.policy import PolicyError, SyncPolicy
 from bounce_sync.salesforce.connection import Connection, Org
 from bounce_sync.salesforce.reading import RecordReader
 from bounce_sync.services import Services
@@ -77,6 +80,14 @@ class Installation(dg.ConfigurableResource):
         """Where SFMC is; serves the sandbox first if it has to."""
         return self._services.account()
 
+    def demand_possible(self, policy: SyncPolicy) -> None:
+        """Raises `PolicyError` for a policy that the chosen delivery can't follow."""
+        if self.settings.delivery == JOURNEY and policy.match_field == "Email":
+            raise PolicyError(
+                "BOUNCE_SYNC_DELIVERY=journey can't match by Email: its Journeys find one Contact "
+                "and one Lead by Id. Use match_field Id, or the delivery api."
+            )
+
     def org(self) -> Org:
         """Where the CRM is; serves the sandbox first if it has to."""
         return self._services.org()
@@ -84,6 +95,23 @@ class Installation(dg.ConfigurableResource):
     def facts(self, reader: RecordReader) -> CrmFacts:
         """What a decision must know of the org."""
         return self._services.facts(reader)
+
+
+class Journeys(dg.ConfigurableResource):
+    """SFMC as the one who writes, for the delivery `journey`."""
+
+    installation: dg.ResourceDependency[Installation]
+
+    @contextlib.contextmanager
+    def delivery(self, say: Callable[[str], None]) -> Iterator[JourneyDelivery]:
+        """The parent account's data extensions and automations."""
+        connection = MarketingCloudConnection(self.installation.account())
+        try:
+            yield JourneyDelivery(
+                connection, say, longest_run=self.installation.settings.journey_wait
+            )
+        finally:
+            connection.close()
 
 
 class MarketingCloud(dg.ConfigurableResource):
