@@ -194,7 +194,16 @@ class TestReading:
     ) -> None:
         for query in ("$filter=Nope eq 'x'", "$filter=Id is 'x'", "$filter='", "$orderBy=Id up"):
             assert service.rest("GET", f"{ROWSET}?{query}").status_code == 400
-        capsys.readouterr()
+        assert "is not valid" in capsys.readouterr().err
+
+    def test_no_address_is_listed(
+        self, service: Service, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        refused = service.rest("GET", f"{ROWSET}?$filter=Email in 'someone@example.com'")
+        assert refused.status_code == 400
+        listed = capsys.readouterr().err
+        assert "…@…" in listed
+        assert "someone" not in listed
 
 
 class TestWritingAtOnce:

@@ -3,17 +3,20 @@
 Clients get the service's own error for it. Each thing is listed once in a process.
 """
 
+import re
 import sys
 import threading
 
+_ADDRESS = re.compile(r"[^\s'\"<>@]+@[^\s'\"<>@]+")
 _seen: set[tuple[str, str]] = set()
 _guard = threading.Lock()
 
 
 def report(where: str, what: str) -> None:
-    """Names an unknown endpoint, object, property or filter."""
+    """Names an unknown endpoint, object, property or filter; addresses in it aren't shown."""
+    shown = _ADDRESS.sub("…@…", what)
     with _guard:
-        if (where, what) in _seen:
+        if (where, shown) in _seen:
             return
-        _seen.add((where, what))
-    print(f"sandbox Marketing Cloud, {where}: not known: {what}", file=sys.stderr, flush=True)
+        _seen.add((where, shown))
+    print(f"sandbox marketing cloud, {where}: not known: {shown}", file=sys.stderr, flush=True)

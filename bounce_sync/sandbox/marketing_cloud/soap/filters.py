@@ -124,7 +124,7 @@ def _stored(prop: Property, operator: str, value: str, offset: timedelta) -> obj
 _CONVERSIONS: dict[Kind, Callable[[str, timedelta], object]] = {
     Kind.TEXT: lambda value, _: value,
     Kind.NIL: lambda value, _: value,
-    Kind.NUMBER: lambda value, _: int(value),
+    Kind.NUMBER: lambda value, _: _whole(value),
     Kind.DATE: read_date,
     Kind.BOOLEAN: lambda value, _: int(is_true(value)),
 }
@@ -132,6 +132,13 @@ _CONVERSION_FAILED = {
     Kind.NUMBER: "Conversion failed when converting the nvarchar value '{}' to data type int.",
     Kind.DATE: "Conversion failed when converting date and/or time from character string.",
 }
+
+
+def _whole(value: str) -> int:
+    number = int(value)
+    if abs(number) >= 2**63:
+        raise OverflowError(value)
+    return number
 
 
 def _like(value: str) -> str:
