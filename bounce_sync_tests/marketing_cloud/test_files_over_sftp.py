@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+import fsspec
 import pytest
 
 from bounce_sync import tables
@@ -60,7 +61,7 @@ def sftp_server(home: Path) -> Iterator[int]:
             server.terminate()
 
 
-def test_files_are_read_over_sftp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_read_over_sftp(tmp_path: Path) -> None:
     folder = tmp_path / "export"
     folder.mkdir()
     put(folder, "Bounces-2026-06-15.csv", HEADER, ROW)
@@ -72,8 +73,6 @@ def test_files_are_read_over_sftp(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "k2,,active,",
     )
     with sftp_server(tmp_path) as port:
-        import fsspec
-
         user = quote(getpass.getuser())
         fsspec.config.conf["sftp"] = {
             "key_filename": str(tmp_path / "client"),
