@@ -60,7 +60,9 @@ VARIABLES: dict[str, Variable] = {
     "SFMC_CLIENT_ID": Variable("Client id of the installed package.", live=True),
     "SFMC_CLIENT_SECRET": Variable("Its secret.", secret=True, live=True),
     "SFMC_ACCOUNT_ID": Variable("MID of the parent account.", live=True),
-    "SFMC_BUSINESS_UNITS": Variable("MIDs, comma-separated; default the account alone."),
+    "SFMC_BUSINESS_UNITS": Variable(
+        "MIDs, comma-separated, or * for all (source soap alone); default the account alone."
+    ),
     "SFMC_SOURCE": Variable("Which road the data takes.", SOAP, (SOAP, DATA_VIEWS, FILES)),
     "SFMC_FILES": Variable("fsspec folder with SFMC's exports, for the source files."),
     "SFMC_FILES_FORMAT": Variable("JSON: delimiter, header, encoding, columns.", "{}"),

@@ -241,8 +241,8 @@ def _json_object(text: str) -> dict[str, Any]:
 
 def _numbers(text: str) -> tuple[str, ...]:
     numbers = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not all(number.isdigit() for number in numbers):
-        raise ValueError("not MIDs separated by commas")
+    if numbers != ("*",) and not all(number.isdigit() for number in numbers):
+        raise ValueError("not MIDs separated by commas, nor * for all of them")
     return numbers
 
 

@@ -106,7 +106,7 @@ class RawBounces(Table):
     event_at: Series[Utc] = pa.Field(description="When SFMC recorded the bounce (milliseconds).")
     bounce_category: Series[str] = _text("SFMC's category.", isin=BOUNCE_CATEGORIES)
     bounce_subcategory: Series[str] = _text(
-        "SFMC's subcategory; the sources `data_views` alone carry it.", nullable=True
+        "SFMC's subcategory; the source `data_views` alone carries it.", nullable=True
     )
     smtp_code: Series[str] = _text("SMTP code of the rejecting server, as text.", nullable=True)
     smtp_reason: Series[str] = _text(
@@ -129,7 +129,9 @@ class HeldSubscribers(Table):
     subscriber_key: Series[str] = _subscriber_key()
     email_address: Series[str] = _text("SFMC's address of today.", nullable=True, pii=True)
     held_at: Series[Utc] = pa.Field(
-        nullable=True, description="When SFMC set Held, where the tenant tells."
+        nullable=True,
+        description="When SFMC set Held, where the tenant tells; `data_views` and `files` know the "
+        "minute or second of DateUndeliverable.",
     )
     read_at: Series[Utc] = pa.Field(description="When SFMC was asked.")
 
