@@ -80,7 +80,10 @@ class World:
         self.store.insert(
             "subscriber",
             ["subscriber_key", "email_address", "status", "created_date"],
-            [(each, f"{each.lower()}@example.com", status, "2020-01-01 00:00:00") for each in keys],
+            [
+                (each, f"{each.lower()}@example.com", status, "2020-01-01 00:00:00.000")
+                for each in keys
+            ],
         )
 
     def bounces(self, at: datetime, *keys: str) -> None:

@@ -55,6 +55,8 @@ STATUSES = ["Active", "Bounced", "Unsubscribed", "Deleted", HELD]
 ROWS_A_BATCH = 2
 """So that a few people fill several batches, all in flight at once."""
 
+given_up = st.lists(st.sampled_from(MAILED), max_size=4, unique=True)
+"""Who bounces and is Held in the hours before a run."""
 moments = st.integers(1, 8)
 """Which of the journal's calls is a run's last."""
 roads = st.sampled_from(["collections", "bulk"])
@@ -197,8 +199,13 @@ class Months(RuleBasedStateMachine):
 
     # -- runs ----------------------------------------------------------------------------------
 
-    @rule(road=roads)
-    def a_run_ends(self, road: str) -> None:
+    def _give_up(self, keys: list[str]) -> None:
+        for key in keys:
+            self.mail_bounces(key, held=True)
+
+    @rule(keys=given_up, road=roads)
+    def a_run_ends(self, keys: list[str], road: str) -> None:
+        self._give_up(keys)
         put_off = bool(self.expected.open)
         self._runs(road)
         written = self.world.writes()
@@ -208,8 +215,9 @@ class Months(RuleBasedStateMachine):
         assert self._runs(road) == 0
         assert self.world.writes() == written
 
-    @rule(road=roads, moment=moments, noted=st.booleans())
-    def a_run_dies(self, road: str, moment: int, noted: bool) -> None:
+    @rule(keys=given_up, road=roads, moment=moments, noted=st.booleans())
+    def a_run_dies(self, keys: list[str], road: str, moment: int, noted: bool) -> None:
+        self._give_up(keys)
         run, before = self.life.new_run(), self.world.flags()
         staged = self.expected.staged(self.life.day)
         writes = self.expected.run(run, self.life.day, before)
@@ -243,8 +251,9 @@ class Months(RuleBasedStateMachine):
             self._holds(before, writes)
 
     @precondition(lambda self: not self.expected.open)
-    @rule(road=roads)
-    def a_run_is_undone_at_once(self, road: str) -> None:
+    @rule(keys=given_up, road=roads)
+    def a_run_is_undone_at_once(self, keys: list[str], road: str) -> None:
+        self._give_up(keys)
         before = self.world.flags()
         self._runs(road)
         self._undoes(list(self.expected.runs)[-1], road)
