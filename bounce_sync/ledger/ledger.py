@@ -151,11 +151,11 @@ class Ledger:
         self._assert_writer()
         intents = self.open_intents()
         verdict = judge(intents, records, facts)
+        settled = pd.concat([intents, verdict], axis=1)
+        self._carry_over(settled)  # first: what a crash here leaves open is settled once more
         RunJournal(self._engine, 0, self._assert_writer).note(
             verdict.assign(intent_id=intents["id"], final=True)
         )
-        settled = pd.concat([intents, verdict], axis=1)
-        self._carry_over(settled)
         return settled
 
     def _carry_over(self, settled: pd.DataFrame) -> None:

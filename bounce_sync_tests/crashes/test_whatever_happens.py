@@ -286,7 +286,7 @@ class Months(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize(
-    ("lives", "steps"), [(5, 20), pytest.param(200, 50, marks=pytest.mark.thorough)]
+    ("lives", "steps"), [(15, 25), pytest.param(200, 50, marks=pytest.mark.thorough)]
 )
 def test_the_crm_follows_the_policy(served: Served, tmp_path: Path, lives: int, steps: int) -> None:
     numbers = itertools.count()
