@@ -1,8 +1,8 @@
 """Tokens, what they allow, and the transport around everything else."""
 
-from typing import uuid
+import uuid
+from typing import Any
 
-import Any
 import pytest
 from lxml import etree
 
