@@ -1,4 +1,4 @@
-"""Every road through the whole daily job: three sources, two deliveries, the same staging and CRM."""
+"""Every road through the daily job: three sources, two deliveries, one staging and one CRM."""
 
 from __future__ import annotations
 
