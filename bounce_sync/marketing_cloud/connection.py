@@ -124,6 +124,10 @@ class Connection:
         """Give the connections back."""
         self._session.close()
 
+    def scopes(self, unit: str) -> frozenset[str]:
+        """What the unit's token allows; empty where the service doesn't say."""
+        return retrying(self._patience)(lambda: self._tokens.token(unit).scopes)
+
     def soap(
         self,
         action: str,
@@ -262,6 +266,7 @@ class Connection:
                 instance_address(told["rest_instance_url"], url),
                 instance_address(told["soap_instance_url"], url),
                 stale_at(asked_at, float(told["expires_in"])),
+                frozenset(str(told.get("scope") or "").split()),
             )
         except (KeyError, TypeError, ValueError) as error:
             reason = f"no usable {error.args[0]}" if isinstance(error, KeyError) else "unusable"

@@ -23,6 +23,8 @@ class Token:
     rest_url: str
     soap_url: str
     stale_at: float
+    scopes: frozenset[str] = frozenset()
+    """What it allows; empty where the service doesn't say."""
 
 
 def stale_at(asked_at: float, expires_in: float) -> float:

@@ -23,11 +23,17 @@ class Budget:
         self._lock = threading.Lock()
         self._taken = 0
         self._left_at_start: int | None = None
+        self._told: tuple[int, int] | None = None
 
     @property
     def taken(self) -> int:
         """Calls sent so far, retries included; logins don't count against the org's limit."""
         return self._taken
+
+    @property
+    def told(self) -> tuple[int, int] | None:
+        """Calls used and allowed in the day, as the org said last; None before its first answer."""
+        return self._told
 
     def left(self) -> int | None:
         """Calls that may still be sent; None before the first answer told the org's limit."""
@@ -55,6 +61,7 @@ class Budget:
             return
         used, most = int(found[1]), int(found[2])
         with self._lock:
+            self._told = used, most
             if self._left_at_start is None:
                 self._left_at_start = max(0, most - used + self._taken)
 

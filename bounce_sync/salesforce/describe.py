@@ -7,11 +7,11 @@ field that is hidden from the integration user is absent there, as if it didn't 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from bounce_sync.salesforce.connection import Connection
+from bounce_sync.salesforce.connection import Connection, Org
 from bounce_sync.salesforce.errors import FieldsMissing, RequestRejected, UnreadableAnswer
 from bounce_sync.salesforce.transport import Answer
 from bounce_sync.tables import ACCOUNT, CONTACT, LEAD
@@ -81,10 +81,25 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class _Field:
+class Field:
+    """A field as describe tells of it to the integration user."""
+
     name: str
     type: str
     filterable: bool
+    updateable: bool
+
+
+@dataclass(frozen=True)
+class Described:
+    """An object as describe tells of it: its fields by lower-case name."""
+
+    updateable: bool
+    fields: Mapping[str, Field]
+
+
+Descriptions = Mapping[str, Described | None]
+"""Object → what describe tells; None where it isn't visible."""
 
 
 def person_field(name: str) -> str:
@@ -97,19 +112,27 @@ def read_layout(connection: Connection, match_field: str = "Id") -> Layout:
 
     Raises ``FieldsMissing``, which lists everything that is missing, hidden or of a wrong type.
     """
-    org = connection.org
-    objects = [CONTACT, LEAD, *([ACCOUNT] if org.person_accounts else [])]
+    objects = [CONTACT, LEAD, *([ACCOUNT] if connection.org.person_accounts else [])]
+    return layout_of(describe_objects(connection, objects), connection.org, match_field)
+
+
+def describe_objects(connection: Connection, objects: Sequence[str]) -> Descriptions:
+    """What describe tells of these objects."""
     with ThreadPoolExecutor(len(objects)) as pool:
-        described = dict(
-            zip(objects, pool.map(lambda each: _describe(connection, each), objects), strict=True)
-        )
+        described = pool.map(lambda each: _describe(connection, each), objects)
+        return dict(zip(objects, described, strict=True))
+
+
+def layout_of(described: Descriptions, org: Org, match_field: str = "Id") -> Layout:
+    """The fields that are used, out of what describe told; raises as `read_layout` does."""
     problems: list[str] = []
     layouts: dict[str, ObjectFields] = {}
     date_types: dict[str, str] = {}
-    for name, fields in described.items():
-        if fields is None:
+    for name, description in described.items():
+        if description is None:
             problems.append(f"the object {name} is missing or hidden")
             continue
+        fields = description.fields
         own = _own_name if name != ACCOUNT else person_field
         wanted = _COLUMNS[name] | {"flag": own(org.flag_field), "flag_date": own(org.date_field)}
         wanted["match_value"] = _match_name(match_field, name)
@@ -148,7 +171,7 @@ def _match_name(match_field: str, name: str) -> str:
     return "PersonEmail" if match_field.lower() == "email" else person_field(match_field)
 
 
-def _wrong_types(name: str, found: Mapping[str, _Field | None]) -> list[str]:
+def _wrong_types(name: str, found: Mapping[str, Field | None]) -> list[str]:
     flag, date, match = found["flag"], found["flag_date"], found["match_value"]
     problems = []
     if flag and flag.type != "boolean":
@@ -160,26 +183,31 @@ def _wrong_types(name: str, found: Mapping[str, _Field | None]) -> list[str]:
     return problems
 
 
-def _suggestion(name: str, fields: Mapping[str, _Field]) -> str:
+def _suggestion(name: str, fields: Mapping[str, Field]) -> str:
     """The same field under a package's namespace is the usual reason."""
     like = sorted(each.name for key, each in fields.items() if key.endswith("__" + name.lower()))
     return f" (is it {' or '.join(like)}?)" if like else ""
 
 
-def _describe(connection: Connection, name: str) -> dict[str, _Field] | None:
-    """Lower-case name → field; None where the object isn't visible."""
+def _describe(connection: Connection, name: str) -> Described | None:
     what = f"describe of {name}"
 
-    def read(answer: Answer) -> dict[str, _Field]:
+    def read(answer: Answer) -> Described:
         body = answer.json()
         try:
             fields = [
-                _Field(str(each["name"]), str(each["type"]), each.get("filterable") is not False)
+                Field(
+                    str(each["name"]),
+                    str(each["type"]),
+                    filterable=each.get("filterable") is not False,
+                    updateable=each.get("updateable") is not False,
+                )
                 for each in body["fields"]
             ]
         except (KeyError, TypeError) as error:
             raise UnreadableAnswer(what, "no list of fields with name and type.") from error
-        return {each.name.lower(): each for each in fields}
+        updateable = body.get("updateable") is not False
+        return Described(updateable, {each.name.lower(): each for each in fields})
 
     try:
         return connection.request("GET", f"sobjects/{name}/describe", what=what, read=read)
