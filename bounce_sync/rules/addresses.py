@@ -90,3 +90,9 @@ def fingerprint(addresses: pd.Series) -> pd.Series:
         .map(lambda address: hashlib.sha256(address.encode()).hexdigest()[:16], na_action="ignore")
         .astype("str")
     )
+
+
+def masked(address: str) -> str:
+    """Enough to recognise an address by, and not enough to write to: ``a…@example.com``."""
+    local, at, domain = address.strip().rpartition("@")
+    return f"{local[:1]}…{at}{domain}" if at else "…"

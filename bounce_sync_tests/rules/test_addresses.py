@@ -11,6 +11,7 @@ from bounce_sync.rules.addresses import (
     domain_of,
     domains_of,
     fingerprint,
+    masked,
     normalise,
     normalised,
     normalised_domains,
@@ -105,3 +106,17 @@ def test_columns_are_spelled_as_single_addresses_are(addresses: list[str]) -> No
 def test_the_one_spelling_is_its_own_spelling(address: str) -> None:
     spelled = normalise(address)
     assert spelled is None or normalise(spelled) == spelled
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("ann.other@corp.example", "a…@corp.example"),
+        (" a@corp.example ", "a…@corp.example"),
+        ('"x@y"@corp.example', '"…@corp.example'),
+        ("not an address", "…"),
+        ("@corp.example", "…@corp.example"),
+    ],
+)
+def test_a_masked_address_keeps_its_domain_and_one_letter(address: str, shown: str) -> None:
+    assert masked(address) == shown
