@@ -15,6 +15,7 @@ from bounce_sync.ledger.errors import (
 )
 from bounce_sync.ledger.journal import RunJournal
 from bounce_sync.ledger.ledger import Ledger
+from bounce_sync.ledger.looking import LedgerState, look
 from bounce_sync.ledger.settling import NOT_SENT
 
 __all__ = [
@@ -22,9 +23,11 @@ __all__ = [
     "Ledger",
     "LedgerBusy",
     "LedgerError",
+    "LedgerState",
     "LedgerTooNew",
     "NotTheWriter",
     "RunJournal",
     "UnknownRun",
     "WrongOrg",
+    "look",
 ]

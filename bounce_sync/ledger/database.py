@@ -70,6 +70,27 @@ def open_database(url: str) -> Engine:
     return engine
 
 
+def open_existing(url: str) -> Engine | None:
+    """An engine on what is at `url`, where nothing is made or migrated; None where nothing is.
+
+    Raises `LedgerError` for an address that can't be used.
+    """
+    address = _address(url)
+    if address.get_backend_name() == "sqlite" and not Path(str(address.database)).is_file():
+        return None
+    return _engine(address)
+
+
+def revisions() -> list[str]:
+    """Every shape that this release knows, the newest first."""
+    return [script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()]
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The shape that a database has; None where it holds no ledger."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
 def sqlite_file(engine: Engine) -> Path:
     """The file of a SQLite ledger."""
     return Path(str(engine.url.database)).absolute()
@@ -209,7 +230,7 @@ def _migrate(engine: Engine) -> None:
     scripts = ScriptDirectory(str(_MIGRATIONS))
     head = scripts.get_current_head()
     with engine.connect() as connection:
-        if _revision(connection) == head:
+        if revision_of(connection) == head:
             return
     if engine.dialect.name == "sqlite":
         file = sqlite_file(engine)
@@ -223,14 +244,9 @@ def _migrate(engine: Engine) -> None:
             _upgrade(connection, scripts, head)
 
 
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
 def _upgrade(connection: Connection, scripts: ScriptDirectory, head: str | None) -> None:
-    current = _revision(connection)
-    known = {script.revision for script in scripts.walk_revisions()}
-    if current is not None and current not in known:
+    current = revision_of(connection)
+    if current is not None and current not in revisions():
         raise LedgerTooNew(
             f"The ledger has revision {current}; this release knows revisions up to {head}. "
             "Install the release that wrote it, or a newer one."

@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from bounce_sync.ledger import Ledger, LedgerError, LedgerTooNew
+from bounce_sync.ledger import Ledger, LedgerError, LedgerState, LedgerTooNew, look
 from bounce_sync.ledger.database import open_database
 from bounce_sync.ledger.schema import metadata
 from bounce_sync_tests.ledger.frames import change, changes
@@ -50,6 +50,20 @@ def test_several_processes_may_open_a_new_ledger_at_once(url: str) -> None:
     complaints = [each.communicate()[1] for each in started]
     assert complaints == [""] * 4
     assert sorted(Ledger(url).runs()["run_id"]) == ["r0", "r1", "r2", "r3"]
+
+
+def test_looking_makes_and_migrates_nothing(url: str, tmp_path: Path) -> None:
+    assert look(url) == LedgerState()
+    assert not list(tmp_path.rglob("*.db"))
+    ledger = Ledger(url)
+    assert look(url).is_newest
+    assert look(url).org_id is None
+    ledger.bind_org("00Dxx0000000001EAA")
+    assert look(url).org_id == "00Dxx0000000001EAA"
+    with open_database(url).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    newer = look(url)
+    assert (newer.revision, newer.is_known) == ("9999", False)
 
 
 def test_a_ledger_of_a_newer_release_is_refused(url: str) -> None:

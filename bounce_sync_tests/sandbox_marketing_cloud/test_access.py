@@ -51,6 +51,13 @@ class TestToken:
         page = service.retrieve("BounceEvent", ["SubscriberKey"], token=service.token(mid))
         assert page.rows == []
 
+    def test_its_context_tells_account_and_enterprise(self, service: Service, store: Store) -> None:
+        token = service.token(CHILD, scope="")
+        said = service.rest("GET", "/platform/v1/tokenContext", token=token)
+        assert said.status_code == 202
+        assert said.json()["organization"] == {"id": CHILD}
+        assert said.json()["enterprise"] == {"id": store.account_id}
+
     @pytest.mark.parametrize(
         ("asked", "status", "error"),
         [

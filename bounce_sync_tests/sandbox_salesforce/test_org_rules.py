@@ -129,6 +129,14 @@ def test_limits_need_a_permission(org: Org) -> None:
     assert org.ask("GET", "limits").status_code == 403
 
 
+def test_automations_are_seen_with_a_permission_only(org: Org) -> None:
+    asked = {"q": "SELECT ApiName, RecordTriggerType FROM FlowDefinitionView"}
+    assert org.ask("GET", "query", params=asked).json()["totalSize"] == 0
+    org.store.set_setting("missing_permissions", "ViewSetup")
+    refused = org.ask("GET", "query", params=asked)
+    assert (refused.status_code, refused.json()[0]["errorCode"]) == (400, "INVALID_TYPE")
+
+
 # Gaps
 
 

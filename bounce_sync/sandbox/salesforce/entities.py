@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bounce_sync.sandbox import schema
 from bounce_sync.sandbox.salesforce.errors import ServiceError, no_such_type
-from bounce_sync.sandbox.salesforce.setup.objects import SETUP_PREFIXES
+from bounce_sync.sandbox.salesforce.setup.objects import NEED_VIEW_SETUP, SETUP_PREFIXES
 from bounce_sync.sandbox.store import quoted
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ def find_entity(store: Store, name: str, user_id: str) -> Entity | None:
     rows = store.fields(name)
     missing = store.setting("missing_permissions", "").split()
     if not rows or f"Read{rows[0]['object']}" in missing:
+        return None
+    if rows[0]["object"] in NEED_VIEW_SETUP and "ViewSetup" in missing:
         return None
     with_persons = person_accounts(store)
     contact_rows: list[sqlite3.Row] = []

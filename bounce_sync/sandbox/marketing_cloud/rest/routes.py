@@ -1,11 +1,11 @@
-"""Every REST path that is served: method, path, the scope it needs, and what answers it."""
+"""Every REST path that is served: method, path, the scope it needs (if any), what answers it."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from bounce_sync.sandbox.marketing_cloud.calls import Call
-from bounce_sync.sandbox.marketing_cloud.rest import automations, queries, rows, rowset
+from bounce_sync.sandbox.marketing_cloud.rest import automations, platform, queries, rows, rowset
 from bounce_sync.sandbox.marketing_cloud.rest.requests import Asked, RestError, Said, not_found
 
 Handler = Callable[[Call, Asked], Said]
@@ -36,6 +36,7 @@ _READ, _WRITE = "data_extensions_read", "data_extensions_write"
 _SEE, _CHANGE, _DO = "automations_read", "automations_write", "automations_execute"
 
 ROUTES: tuple[Route, ...] = (
+    route("GET", "/platform/v1/tokenContext", "", platform.token_context),
     route("GET", _ROWSET + "/key/{key}/rowset", _READ, rowset.by_key),
     route("GET", _ROWSET + "/token/{token}/rowset", _READ, rowset.by_token),
     route("POST", _ROWS + "/rowset", _WRITE, rows.upsert_rowset),
@@ -73,7 +74,7 @@ def answer(call: Call, method: str, path: str, query: dict[str, str], body: byte
         found = known.path.fullmatch(path)
         if found is None or known.method != method:
             continue
-        if not call.caller.may(known.scope):
+        if known.scope and not call.caller.may(known.scope):
             raise RestError(403, 20000, "Insufficient privileges to complete this action.")
         return known.handler(call, Asked(found.groupdict(), query, body))
     raise not_found(gap=True)
