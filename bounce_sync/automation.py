@@ -1,9 +1,10 @@
-"""The jobs, and what runs without a person: the daily one, by its schedule."""
+"""The jobs, and what runs without a person: the daily one by its schedule, alerts by sensors."""
 
 from __future__ import annotations
 
 import dagster as dg
 
+from bounce_sync.alerts import sensors
 from bounce_sync.assets.partitions import IMPORTED
 from bounce_sync.assets.undo import undo_run
 from bounce_sync.environment import LIVE
@@ -28,3 +29,4 @@ daily_schedule = dg.build_schedule_from_partitioned_job(
 
 JOBS = (daily_job, undo_run)
 SCHEDULES = (daily_schedule,)
+SENSORS = tuple(sensors.SENSORS)

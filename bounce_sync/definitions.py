@@ -36,6 +36,7 @@ defs = dg.Definitions(
     asset_checks=checks.CHECKS,
     jobs=automation.JOBS,
     schedules=automation.SCHEDULES,
+    sensors=automation.SENSORS,
     resources={
         "installation": installation,
         "marketing_cloud": MarketingCloud(installation=installation),

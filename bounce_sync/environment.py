@@ -7,10 +7,12 @@ never repeats the value of a secret.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import unquote
 
 import dotenv
 
@@ -20,6 +22,9 @@ SOAP, DATA_VIEWS, FILES = "soap", "data_views", "files"
 HELD_ALL, HELD_BY_KEY = "all", "by_key"
 
 T = TypeVar("T")
+
+_PASSWORD = re.compile(r"://[^/@\s]*:([^@\s]+)@")
+"""Of a URL, wherever it stands."""
 
 
 class SettingsError(Exception):
@@ -55,6 +60,10 @@ VARIABLES: dict[str, Variable] = {
     "BOUNCE_SYNC_JOURNEY_WAIT": Variable("Seconds to wait for the Journeys' effect.", "900"),
     "BOUNCE_SYNC_START_DATE": Variable("First partition.", "2026-01-01"),
     "BOUNCE_SYNC_CA_BUNDLE": Variable("Extra CA file for both APIs."),
+    "BOUNCE_SYNC_ALERTS": Variable(
+        "Who is told what became of runs: Apprise URLs, space-separated.", secret=True
+    ),
+    "BOUNCE_SYNC_UI_URL": Variable("Address of the Dagster UI, for links in alerts."),
     "SFMC_AUTH_URL": Variable("Authentication base URI of the installed package.", live=True),
     "SFMC_SUBDOMAIN": Variable("Tenant subdomain, instead of SFMC_AUTH_URL.", live=True),
     "SFMC_CLIENT_ID": Variable("Client id of the installed package.", live=True),
@@ -125,6 +134,13 @@ class Reader:
             self.complain(f"{name}: there is no file {path}.")
             return None
         return path or None
+
+    def secrets(self) -> frozenset[str]:
+        """Every secret that was given, also those inside of addresses."""
+        given = {name: self._environ.get(name, "").strip() for name in VARIABLES}
+        secret = {given[name] for name, variable in VARIABLES.items() if variable.secret}
+        inside = {unquote(each) for value in given.values() for each in _PASSWORD.findall(value)}
+        return frozenset((secret | inside) - {""})
 
     def demand(self, name: str, why: str = "") -> None:
         if not self.text(name):

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
 
 from bounce_sync.environment import (
@@ -24,6 +24,9 @@ from bounce_sync.environment import (
     environment,
 )
 from bounce_sync.rules import server_time
+
+if TYPE_CHECKING:
+    from bounce_sync.alerts.sending import Receiver
 
 SourceName = Literal["soap", "data_views", "files"]
 HeldMode = Literal["all", "by_key"]
@@ -49,6 +52,33 @@ class ImportSettings:
             utc_offset=reader.text("SFMC_UTC_OFFSET"),
         )
         reader.parsed("SFMC_UTC_OFFSET", server_time.parse_offset)
+        reader.finish()
+        return settings
+
+
+@dataclass(frozen=True)
+class AlertSettings:
+    """Who is told, and what they may not be told.
+
+    Read on its own, so that a run which fails because the rest isn't complete can be told of.
+    """
+
+    target: str
+    receivers: tuple[Receiver, ...]
+    ui: str
+    """Address of the Dagster UI without a slash at its end; empty where it wasn't said."""
+    secrets: frozenset[str] = field(repr=False)
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> AlertSettings:
+        """Raises `SettingsError` where a receiver can't be understood."""
+        reader = Reader(environment() if environ is None else environ)
+        settings = cls(
+            target=reader.text("BOUNCE_SYNC_TARGET"),
+            receivers=reader.parsed("BOUNCE_SYNC_ALERTS", _receivers),
+            ui=reader.parsed("BOUNCE_SYNC_UI_URL", _web_address),
+            secrets=reader.secrets(),
+        )
         reader.finish()
         return settings
 
@@ -131,6 +161,8 @@ class Settings:
         marketing_cloud, salesforce = _services(reader, target)
         reader.parsed("BOUNCE_SYNC_START_DATE", date.fromisoformat)
         reader.parsed("SFMC_UTC_OFFSET", server_time.parse_offset)
+        reader.parsed("BOUNCE_SYNC_ALERTS", _receivers)
+        reader.parsed("BOUNCE_SYNC_UI_URL", _web_address)
         settings = cls(
             target=target,
             home=home,
@@ -227,6 +259,20 @@ def _is_loopback(address: str) -> bool:
 def _is_secure(address: str) -> bool:
     scheme = urlsplit(address).scheme
     return scheme == "https" or (scheme == "http" and _is_loopback(address))
+
+
+def _receivers(text: str) -> tuple[Receiver, ...]:
+    if not text:
+        return ()  # Apprise takes 0.2 s to import
+    from bounce_sync.alerts import sending
+
+    return sending.receivers(text)
+
+
+def _web_address(text: str) -> str:
+    if text and urlsplit(text).scheme not in ("http", "https"):
+        raise ValueError("not an address that starts with https:// or http://")
+    return text.rstrip("/")
 
 
 def _json_object(text: str) -> dict[str, Any]:

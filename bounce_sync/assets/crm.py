@@ -10,7 +10,7 @@ import pandas as pd
 
 from bounce_sync import delivery, stopping
 from bounce_sync.assets import catalogue, contracts
-from bounce_sync.assets.partitions import DAILY
+from bounce_sync.assets.partitions import DAILY, WRITTEN_DAILY
 from bounce_sync.assets.resources import Crm, Installation, Journeys, PolicyResource
 from bounce_sync.environment import JOURNEY, LIVE
 from bounce_sync.journey_writing import JourneyWriter
@@ -216,6 +216,7 @@ def crm_flag_changes(
     group_name="crm",
     kinds={"salesforce", "pandas", "parquet"},
     metadata=catalogue.definition_metadata("crm_flag_updates"),
+    freshness_policy=WRITTEN_DAILY,
 )
 def crm_flag_updates(
     context: dg.AssetExecutionContext,

@@ -31,3 +31,12 @@ def _fixed_zone(offset: timedelta) -> str:
 DAILY = dg.DailyPartitionsDefinition(
     start_date=IMPORTED.start_date.isoformat(), timezone=_fixed_zone(OFFSET)
 )
+
+DUE_AFTER = timedelta(hours=6)
+"""A day is written by then, counted from its end: three hours after the schedule starts it."""
+
+WRITTEN_DAILY = dg.FreshnessPolicy.cron(
+    deadline_cron=f"0 {DUE_AFTER // timedelta(hours=1)} * * *",
+    lower_bound_delta=DUE_AFTER,
+    timezone=_fixed_zone(OFFSET),
+)

@@ -1,0 +1,50 @@
+"""Days that should have been written to the CRM by now and weren't.
+
+A freshness policy knows no partitions: a backfill of an old day makes its asset fresh. So the days
+themselves are compared with the calendar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, timedelta
+
+from bounce_sync.alerts.digest import Level, Message
+
+LOOK_BACK = 7
+"""Days that are looked at; an older gap is a decision, or a case for `crm_drift`."""
+
+
+def missing(written: Collection[str], last_due: date) -> list[str]:
+    """The missing days among the last seven that are due, oldest first.
+
+    Args:
+        written: the days that were ever written; before the first of them nothing is missing, so
+            that an installation that only plans is never told to write.
+        last_due: the newest day that should be there.
+    """
+    days = [(last_due - timedelta(days=n)).isoformat() for n in reversed(range(LOOK_BACK))]
+    return [day for day in days if written and min(written) < day and day not in written]
+
+
+def message(now: Collection[str], told: Collection[str], target: str, ui: str) -> Message | None:
+    """What to tell somebody who was `told` of some missing days; None where nothing changed."""
+    new, made_up = sorted(set(now) - set(told)), sorted(set(told) - set(now))
+    if not new and not made_up:
+        return None
+    said = []
+    if new:
+        said.append(
+            f"{', '.join(new)}: nothing of it reached the CRM. Look at the schedule and at the "
+            "failed runs; then `bounce-sync run --partition DAY`, or a backfill."
+        )
+    if made_up:
+        said.append(f"{', '.join(made_up)}: no longer missing.")
+    if ui:
+        said.append(f"[crm_flag_updates]({ui}/assets/crm_flag_updates)")
+    what = f"{len(new)} missing day(s)" if new else "missing days made up for"
+    return Message(
+        f"bounce_sync ({target}): {what}",
+        "\n\n".join(said),
+        Level.FAILURE if new else Level.SUCCESS,
+    )
