@@ -7,7 +7,7 @@ became of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -18,14 +18,17 @@ from bounce_sync import stopping
 from bounce_sync.ledger import Ledger
 from bounce_sync.rules import changes as change_rules
 from bounce_sync.rules.changes import CrmFacts
-from bounce_sync.salesforce.bulk_writing import finish_job
+from bounce_sync.salesforce.bulk import ABORTED, BulkApi
+from bounce_sync.salesforce.bulk_writing import finish_job, read_outcomes
 from bounce_sync.salesforce.connection import Connection
 from bounce_sync.salesforce.holding import holds
+from bounce_sync.salesforce.payload import targets
 from bounce_sync.salesforce.reading import RecordReader
 from bounce_sync.salesforce.writing import FlagWriter, Journal, Review
 from bounce_sync.tables import (
     NONE,
     REJECTED,
+    UNKNOWN,
     WRITTEN,
     CrmFlagChanges,
     CrmFlagUpdates,
@@ -90,12 +93,26 @@ def _settle_open(ledger: Ledger, connection: Connection, facts: CrmFacts, say: S
     open_intents = ledger.open_intents()
     if open_intents.empty:
         return 0
-    for job_id in open_intents["job_id"].dropna().unique():
-        finish_job(connection, job_id, say)
+    answers = [
+        _late_answers(connection, str(job_id), intents, say)
+        for job_id, intents in open_intents.groupby("job_id")
+    ]
     records = RecordReader(connection).reread(open_intents[["object", "record_id"]])
-    settled = ledger.settle_open(records, facts)
+    settled = ledger.settle_open(records, facts, pd.concat(answers) if answers else None)
     say(f"Settled {len(settled)} write(s) that an earlier run left open.")
     return len(settled)
+
+
+def _late_answers(
+    connection: Connection, job_id: str, intents: pd.DataFrame, say: Say
+) -> pd.DataFrame:
+    """What a Bulk job says of `intents` now: id, outcome, error_code, message of those it names."""
+    job = finish_job(connection, job_id, say)
+    if job is None or job.state == ABORTED:  # it has no results: the records say what was written
+        return pd.DataFrame(columns=["id", "outcome", "error_code", "message"])
+    _, ids = targets(intents, connection.org)
+    outcomes = pd.DataFrame(read_outcomes(BulkApi(connection), job, ids.tolist()))
+    return outcomes.assign(id=intents["id"].array)[outcomes["outcome"] != UNKNOWN]
 
 
 def deliver(
@@ -110,6 +127,7 @@ def deliver(
     facts: CrmFacts,
     say: Say,
     make_writer: MakeWriter | None = None,
+    no_longer_held: Sequence[str] = (),
 ) -> Delivered:
     """Brings the CRM to what the plan says, as far as the plan still holds.
 
@@ -119,6 +137,7 @@ def deliver(
         context: what the ledger keeps with the run: `target`, `policy`, `released`.
         make_writer: makes the writer of another delivery from the run's journal; without it the
             CRM's API is written to.
+        no_longer_held: keys that the ledger carries over and SFMC released: to be forgotten.
 
     Raises:
         StalePlan: the plan is older than a day.
@@ -132,7 +151,7 @@ def deliver(
         )
     ledger.begin_run(run_id, partition, **context)
     if changes.empty and ledger.open_intents().empty:
-        _remember(ledger, run_id, partition, plan, empty(CrmFlagUpdates))
+        _remember(ledger, run_id, partition, plan, empty(CrmFlagUpdates), no_longer_held)
         return Delivered(empty(CrmFlagUpdates))
     with ledger.writer(WAIT_FOR_WRITER, say, run_id):
         _settle_open(ledger, connection, facts, say)
@@ -149,7 +168,7 @@ def deliver(
             [_as_updates(written, run_id), _not_sent(review.changed, run_id)], ignore_index=True
         )
         read_back = _read_back(updates, reader)
-        _remember(ledger, run_id, partition, plan, updates)
+        _remember(ledger, run_id, partition, plan, updates, no_longer_held)
     return Delivered(shape(CrmFlagUpdates, updates), already=review.done, read_back=read_back)
 
 
@@ -197,20 +216,26 @@ def _not_sent(changed: list[pd.DataFrame], run_id: str) -> pd.DataFrame:
 
 
 def _remember(
-    ledger: Ledger, run_id: str, partition: str, plan: pd.DataFrame, updates: pd.DataFrame
+    ledger: Ledger,
+    run_id: str,
+    partition: str,
+    plan: pd.DataFrame,
+    updates: pd.DataFrame,
+    no_longer_held: Sequence[str],
 ) -> None:
-    """Notes the keys to stage again, and those that were staged again and are done with."""
+    """Notes the keys to stage again, and those that needn't be any more."""
     put_off = plan.loc[plan["reason"] == "domain_spike", "subscriber_key"]
     refused = updates.loc[updates["outcome"] == REJECTED, "subscriber_key"]
     staged = plan.loc[plan["staged"], "subscriber_key"]
     keys = pd.concat([put_off, refused]).drop_duplicates()
     keys = keys[keys.isin(staged)].reset_index(drop=True)
-    earlier = ledger.carried(partition).set_index("subscriber_key")["since"]
+    waiting = ledger.waiting(partition).set_index("subscriber_key")["since"]
     carried = pd.DataFrame(
-        {"subscriber_key": keys, "since": keys.map(earlier).fillna(partition).astype("str")}
+        {"subscriber_key": keys, "since": keys.map(waiting).astype("str").fillna(partition)}
     )
-    # A key that settling carried over a moment ago wasn't staged yet: it isn't done with.
-    done = earlier.index[earlier.index.isin(staged) & ~earlier.index.isin(keys)]
+    # A key that settling carried over a moment ago, and that isn't staged here, isn't done with.
+    over = waiting.index.isin(staged) | waiting.index.isin(no_longer_held)
+    done = waiting.index[over & ~waiting.index.isin(keys)]
     if len(carried) or len(done):
         ledger.remember(run_id, partition, carried, pd.Series(done, dtype="str"))
 

@@ -9,28 +9,18 @@ import dagster as dg
 import pandas as pd
 
 from bounce_sync import delivery, stopping
-from bounce_sync.assets import catalogue, contracts
+from bounce_sync.assets import catalogue, contracts, descriptions, spot_check
 from bounce_sync.assets.partitions import DAILY, WRITTEN_DAILY
 from bounce_sync.assets.resources import Crm, Installation, Journeys, PolicyResource
 from bounce_sync.environment import JOURNEY, LIVE
 from bounce_sync.journey_writing import JourneyWriter
 from bounce_sync.marketing_cloud.journey import RELEASES, STAGING
-from bounce_sync.rules import changes, confirmation, identity
+from bounce_sync.rules import changes, identity
 from bounce_sync.rules.changes import CrmFacts
 from bounce_sync.salesforce.journal import Journal
 from bounce_sync.salesforce.reading import RecordReader
 from bounce_sync.storage import Lake
-from bounce_sync.tables import (
-    ACTIONS,
-    NONE,
-    OUTCOMES,
-    SET,
-    WRITTEN,
-    CrmFlagUpdates,
-    DomainHistory,
-    empty,
-    shape,
-)
+from bounce_sync.tables import ACTIONS, SET, CrmFlagUpdates, DomainHistory, empty, shape
 
 CONTACTS = dg.AssetKey(["salesforce", "Contact"])
 LEADS = dg.AssetKey(["salesforce", "Lead"])
@@ -43,6 +33,7 @@ JOURNEY_EXTENSIONS = [
         deps=["crm_flag_changes"],
         group_name="crm",
         kinds={"salesforce"},
+        owners=catalogue.SALES,
         description=f"{extension.description} Filled with the plan; a Journey takes it to the CRM.",
     )
     for extension in (STAGING, RELEASES)
@@ -54,6 +45,7 @@ EXTERNAL = [
         CONTACTS,
         group_name="crm",
         kinds={"salesforce"},
+        owners=catalogue.SALES,
         description="The CRM's Contacts: `Hard_Bounce__c` and `Hard_Bounce_Date__c` say who can "
         "still be reached by e-mail.",
     ),
@@ -61,6 +53,7 @@ EXTERNAL = [
         LEADS,
         group_name="crm",
         kinds={"salesforce"},
+        owners=catalogue.SALES,
         description="The CRM's Leads, with the same two fields. A converted Lead is never written; "
         "its Contact is.",
     ),
@@ -72,6 +65,8 @@ EXTERNAL = [
     deps=[CONTACTS, LEADS],
     group_name="crm",
     kinds={"salesforce", "pandas", "parquet"},
+    owners=catalogue.SALES,
+    tags=catalogue.tags("crm_flag_state"),
     metadata=catalogue.definition_metadata("crm_flag_state"),
 )
 def crm_flag_state(
@@ -115,22 +110,8 @@ def crm_flag_state(
         "instance_url": org.instance_url,
         "match_field": match_field,
     }
-    people = state.drop_duplicates(["object", "record_id"])
     return dg.Output(
-        state,
-        metadata={
-            "records": len(people),
-            "flagged": int(people["flag"].sum()),
-            "keys": len(state),
-            "by object": catalogue.counts_table("object", catalogue.by(people, "object")),
-            "how keys lead there": catalogue.counts_table(
-                "resolution", catalogue.by(state, "resolution")
-            ),
-            "flagged records in the CRM": dg.MetadataValue.url(
-                f"{org.instance_url}/lightning/o/Contact/list?filterName=Hard_Bounced_Contacts"
-            ),
-            "salesforce calls": crm.calls,
-        },
+        state, metadata={**descriptions.crm_flag_state(state), "salesforce calls": crm.calls}
     )
 
 
@@ -158,6 +139,8 @@ def _allowed_domains(tags: Any) -> frozenset[str]:
     partitions_def=DAILY,
     group_name="crm",
     kinds={"pandas", "parquet"},
+    owners=catalogue.SALES,
+    tags=catalogue.tags("crm_flag_changes"),
     metadata=catalogue.definition_metadata("crm_flag_changes"),
 )
 def crm_flag_changes(
@@ -194,20 +177,12 @@ def crm_flag_changes(
         "planned_at": crm_flag_state.attrs["read_at"],
         "funnel": confirmed_bounce_staging.attrs["funnel"],
         "decided_days": int(history["day"].nunique()),
+        "no_longer_held": confirmed_bounce_staging.attrs["no_longer_held"],
         "run_id": context.run.run_id,
+        descriptions.BY_ACTION: catalogue.by(plan, "action", ACTIONS),
     }
-    actions = plan["action"].value_counts()
     return dg.Output(
-        plan,
-        metadata={
-            **{action: int(actions.get(action, 0)) for action in ACTIONS},
-            "unmatched": int((plan["reason"] == "unmatched").sum()),
-            "quarantined": int((plan["reason"] == "domain_spike").sum()),
-            "decisions": catalogue.reasons_table(plan),
-            "sets by mail domain": catalogue.counts_table(
-                "domain", catalogue.by(plan[plan["action"] == SET], "domain")
-            ),
-        },
+        plan, metadata=descriptions.crm_flag_changes(plan, lake, context.partition_key)
     )
 
 
@@ -215,6 +190,8 @@ def crm_flag_changes(
     partitions_def=DAILY,
     group_name="crm",
     kinds={"salesforce", "pandas", "parquet"},
+    owners=catalogue.SALES,
+    tags=catalogue.tags("crm_flag_updates"),
     metadata=catalogue.definition_metadata("crm_flag_updates"),
     freshness_policy=WRITTEN_DAILY,
 )
@@ -270,6 +247,7 @@ def crm_flag_updates(
             facts=CrmFacts(**crm_flag_changes.attrs["facts"]),
             say=context.log.info,
             make_writer=by_journey if settings.delivery == JOURNEY else None,
+            no_longer_held=crm_flag_changes.attrs["no_longer_held"],
         )
     earlier = empty(CrmFlagUpdates)
     if lake.has("crm_flag_updates", day):
@@ -277,21 +255,24 @@ def crm_flag_updates(
         earlier = stored[stored["run_id"] != run_id]
     updates = pd.concat([earlier, delivered.updates], ignore_index=True)
     updates.attrs = {"read_back": delivered.read_back}
-    outcomes = delivered.updates["outcome"].value_counts()
-    funnel = {
-        **confirmation.in_words(crm_flag_changes.attrs["funnel"]),
-        "changes planned": int((crm_flag_changes["action"] != NONE).sum()),
-        "changes written": int(outcomes.get(WRITTEN, 0)),
-    }
+    org = crm.connection.identity()
     return dg.Output(
         updates,
         metadata={
-            **{outcome: int(outcomes.get(outcome, 0)) for outcome in OUTCOMES},
+            **descriptions.crm_flag_updates(
+                delivered.updates, crm_flag_changes, org.instance_url, day
+            ),
             "already as planned": delivered.already,
             "read back": delivered.read_back["compared"],
-            "from bounce to flag": catalogue.counts_table(day, funnel),
-            "by action": catalogue.counts_table(
-                "action", catalogue.by(delivered.updates, "action")
+            "spot check": catalogue.page(
+                spot_check.page(
+                    delivered.updates,
+                    crm_flag_changes,
+                    lake,
+                    day,
+                    RecordReader(crm.connection),
+                    org.instance_url,
+                )
             ),
             "released guards": dg.MetadataValue.json(released),
             "salesforce calls": crm.calls,

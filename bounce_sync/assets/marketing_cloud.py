@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import pandas as pd
 
-from bounce_sync.assets import catalogue, contracts
+from bounce_sync.assets import catalogue, contracts, descriptions
 from bounce_sync.assets.partitions import DAILY, OFFSET
 from bounce_sync.assets.resources import Crm, Installation, MarketingCloud, PolicyResource
 from bounce_sync.environment import HELD_BY_KEY
@@ -13,7 +13,7 @@ from bounce_sync.rules import identity, server_time
 from bounce_sync.rules.policy import SyncPolicy
 from bounce_sync.rules.texts import is_in
 from bounce_sync.salesforce.reading import RecordReader
-from bounce_sync.tables import BOUNCE_CATEGORIES, HARD_BOUNCE, STATUSES, UNKNOWN_STATUS
+from bounce_sync.tables import BOUNCE_CATEGORIES
 
 BOUNCE_VIEW = dg.AssetKey(["sfmc", "_Bounce"])
 SUBSCRIBERS_VIEW = dg.AssetKey(["sfmc", "_Subscribers"])
@@ -23,6 +23,7 @@ EXTERNAL = [
         BOUNCE_VIEW,
         group_name="marketing_cloud",
         kinds={"salesforce"},
+        owners=catalogue.MARKETING,
         description="SFMC's bounce events: six months of every bounce, hard or soft, of trusted "
         "domains or not.",
     ),
@@ -30,6 +31,7 @@ EXTERNAL = [
         SUBSCRIBERS_VIEW,
         group_name="marketing_cloud",
         kinds={"salesforce"},
+        owners=catalogue.MARKETING,
         description="SFMC's subscribers with today's status. Held means: SFMC has given up on the "
         "address.",
     ),
@@ -41,6 +43,8 @@ EXTERNAL = [
     deps=[BOUNCE_VIEW],
     group_name="marketing_cloud",
     kinds={"salesforce", "pandas", "parquet"},
+    owners=catalogue.MARKETING,
+    tags=catalogue.tags("raw_bounces"),
     metadata=catalogue.definition_metadata("raw_bounces"),
 )
 def raw_bounces(
@@ -71,19 +75,13 @@ def raw_bounces(
             f"lake ({lake.path('raw_bounces', day)}) and materialise again.",
             allow_retries=False,
         )
+    bounces.attrs = {
+        descriptions.BY_CATEGORY: catalogue.by(bounces, "bounce_category", BOUNCE_CATEGORIES)
+    }
     return dg.Output(
         bounces,
         metadata={
-            "bounces": len(bounces),
-            "hard bounces": int((bounces["bounce_category"] == HARD_BOUNCE).sum()),
-            "subscribers": int(bounces["subscriber_key"].nunique()),
-            "window (UTC)": str(window),
-            "by category": catalogue.counts_table(
-                "category", catalogue.by(bounces, "bounce_category", BOUNCE_CATEGORIES)
-            ),
-            "by business unit": catalogue.counts_table(
-                "business unit", catalogue.by(bounces, "business_unit")
-            ),
+            **descriptions.raw_bounces(bounces, lake, day, str(window)),
             "sfmc calls": marketing_cloud.calls,
         },
     )
@@ -116,6 +114,8 @@ def _flagged_keys(crm: Crm, policy: SyncPolicy) -> list[str]:
     deps=[SUBSCRIBERS_VIEW],
     group_name="marketing_cloud",
     kinds={"salesforce", "pandas", "parquet"},
+    owners=catalogue.MARKETING,
+    tags=catalogue.tags("held_subscribers"),
     metadata=catalogue.definition_metadata("held_subscribers"),
 )
 def held_subscribers(
@@ -129,14 +129,16 @@ def held_subscribers(
 
     SFMC keeps no history of statuses, so a partition holds what was true when it was read, also for
     a day long past. With SFMC_HELD=by_key, for tenants that can't filter subscribers by status,
-    only the keys of the evidence window and of flagged records are asked for.
+    only the keys of the evidence window, those carried over and those of flagged records are asked
+    for.
     """
     rules, day = policy.policy(), context.partition_key
     installation.demand_possible(rules)
     source = marketing_cloud.source
     if installation.settings.held == HELD_BY_KEY:
         keys = _bounced_keys(installation, marketing_cloud, server_time.evidence_days(day, rules))
-        held = source.held([*keys, *_flagged_keys(crm, rules)])
+        carried = installation.ledger().carried(day)["subscriber_key"]
+        held = source.held([*keys, *carried, *_flagged_keys(crm, rules)])
     else:
         held = source.held()
         if held.empty:  # can that be? SFMC is asked for today's bounced keys one by one
@@ -144,8 +146,7 @@ def held_subscribers(
     return dg.Output(
         held,
         metadata={
-            "held subscribers": len(held),
-            "with a time of Held": int(held["held_at"].notna().sum()),
+            **descriptions.held_subscribers(held),
             "sfmc calls": marketing_cloud.calls,
         },
     )
@@ -156,6 +157,8 @@ def held_subscribers(
     deps=[SUBSCRIBERS_VIEW],
     group_name="crm",
     kinds={"salesforce", "pandas", "parquet"},
+    owners=catalogue.MARKETING,
+    tags=catalogue.tags("released_subscribers"),
     metadata=catalogue.definition_metadata("released_subscribers"),
 )
 def released_subscribers(
@@ -178,11 +181,7 @@ def released_subscribers(
     return dg.Output(
         released,
         metadata={
-            "keys asked": len(released),
-            "known to SFMC": int((released["status"] != UNKNOWN_STATUS).sum()),
-            "by status": catalogue.counts_table(
-                "status", catalogue.by(released, "status", (*STATUSES, UNKNOWN_STATUS))
-            ),
+            **descriptions.released_subscribers(released),
             "sfmc calls": marketing_cloud.calls,
         },
     )

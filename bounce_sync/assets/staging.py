@@ -3,13 +3,13 @@
 import dagster as dg
 import pandas as pd
 
-from bounce_sync.assets import catalogue, contracts
+from bounce_sync.assets import catalogue, contracts, descriptions
 from bounce_sync.assets.partitions import DAILY
 from bounce_sync.assets.resources import Installation, PolicyResource
-from bounce_sync.ledger import Ledger
-from bounce_sync.rules import confirmation, server_time
+from bounce_sync.rules import confirmation, precision, server_time
+from bounce_sync.rules.texts import is_in
 from bounce_sync.storage import Lake
-from bounce_sync.tables import BOUNCE_CATEGORIES, ConfirmedBounceStaging, RawBounces, empty
+from bounce_sync.tables import ConfirmedBounceStaging, RawBounces, empty
 
 
 def _evidence(lake: Lake, days: list[str], own: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -23,9 +23,8 @@ def _evidence(lake: Lake, days: list[str], own: pd.DataFrame) -> tuple[pd.DataFr
     return bounces, [day for day in days[:-1] if day not in present]
 
 
-def _carried(lake: Lake, ledger: Ledger, partition: str) -> pd.DataFrame:
-    """Staged rows of earlier days that were quarantined, or rejected by the CRM."""
-    remembered = ledger.carried(partition)
+def _carried(lake: Lake, remembered: pd.DataFrame) -> pd.DataFrame:
+    """Staged rows of earlier days whose keys the ledger carries over (`Ledger.carried`)."""
     rows = [empty(ConfirmedBounceStaging)]
     for day, keys in remembered.groupby("last_partition"):
         if not lake.has("confirmed_bounce_staging", str(day)):
@@ -41,6 +40,8 @@ def _carried(lake: Lake, ledger: Ledger, partition: str) -> pd.DataFrame:
     partitions_def=DAILY,
     group_name="staging",
     kinds={"pandas", "parquet"},
+    owners=catalogue.MARKETING,
+    tags=catalogue.tags("confirmed_bounce_staging"),
     metadata=catalogue.definition_metadata("confirmed_bounce_staging"),
 )
 def confirmed_bounce_staging(
@@ -60,28 +61,18 @@ def confirmed_bounce_staging(
     lake, day, rules = installation.lake(), context.partition_key, policy.policy()
     days = server_time.evidence_days(day, rules)
     bounces, missing = _evidence(lake, days, raw_bounces)
-    carried = _carried(lake, installation.ledger(), day)
-    staging = confirmation.confirm(bounces, held_subscribers, carried, rules)
-    funnel = confirmation.funnel(bounces, held_subscribers, staging)
+    remembered = installation.ledger().carried(day)
+    staging = confirmation.confirm(bounces, held_subscribers, _carried(lake, remembered), rules)
+    is_held = is_in(remembered["subscriber_key"], held_subscribers["subscriber_key"])
     staging.attrs = {
         "policy": rules.stored(),
         "days": days,
         "missing_days": missing,
-        "funnel": funnel,
+        descriptions.FUNNEL: confirmation.funnel(bounces, held_subscribers, staging),
+        "naive": precision.of_every_hard_bounce(bounces, held_subscribers),
+        "no_longer_held": remembered.loc[~is_held, "subscriber_key"].tolist(),
     }
-    return dg.Output(
-        staging,
-        metadata={
-            "staged": len(staging),
-            "carried over": int(staging["carried_since"].notna().sum()),
-            "missing days": len(missing),
-            "funnel": catalogue.counts_table(f"{days[0]} to {day}", confirmation.in_words(funnel)),
-            "by category": catalogue.counts_table(
-                "category", catalogue.by(staging, "bounce_category", BOUNCE_CATEGORIES)
-            ),
-            "by mail domain": catalogue.counts_table("domain", catalogue.by(staging, "domain")),
-        },
-    )
+    return dg.Output(staging, metadata=descriptions.confirmed_bounce_staging(staging, lake, day))
 
 
 ASSETS = [confirmed_bounce_staging]

@@ -138,19 +138,25 @@ class Ledger:
             rows["id"] = next_ids(connection, schema.carry_over.c.id, len(rows))
             database.add(connection, schema.carry_over, rows)
 
-    def settle_open(self, records: pd.DataFrame, facts: DateFacts) -> pd.DataFrame:
-        """Settles every open intent by what its record says now.
+    def settle_open(
+        self, records: pd.DataFrame, facts: DateFacts, answers: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
+        """Settles every open intent, by what the CRM answered late or by what its record says now.
 
         `records` is a `CrmRecords` reading of all records of `open_intents()`. A record that shows
         the after-image was written; one that shows the before-image wasn't (`NOT_SENT`); any
-        other is unknown. Settle Bulk jobs that the CRM still knows by their answers first. The key
-        of a set or refresh that wasn't written is carried over, so that it is planned again even if
-        its evidence leaves the window meanwhile.
+        other is unknown. `answers` (id of the intent, outcome, error_code, message) are those of
+        Bulk jobs that ended since; they speak first. The key of a set or refresh that wasn't
+        written is carried over, so that it is planned again even if its evidence leaves the window
+        meanwhile.
         Returns the intents with outcome, error_code and message.
         """
         self._assert_writer()
         intents = self.open_intents()
         verdict = judge(intents, records, facts)
+        if answers is not None:
+            answered = answers.set_index("id").reindex(intents["id"]).set_axis(intents.index)
+            verdict = verdict.mask(answered["outcome"].notna(), answered[verdict.columns])
         settled = pd.concat([intents, verdict], axis=1)
         self._carry_over(settled)  # first: what a crash here leaves open is settled once more
         RunJournal(self._engine, 0, self._assert_writer).note(
@@ -166,7 +172,7 @@ class Ledger:
         ]
         for names, rows in lost.groupby(["run_id", "partition"]):
             run_id, partition = map(str, names)
-            earlier = dict(self.carried(partition)[["subscriber_key", "since"]].values)
+            earlier = dict(self.waiting(partition)[["subscriber_key", "since"]].values)
             keys = rows["subscriber_key"].unique()
             since = [earlier.get(key, partition) for key in keys]
             carried = pd.DataFrame({"subscriber_key": keys, "since": since})
@@ -190,9 +196,15 @@ class Ledger:
     def carried(self, partition: str) -> pd.DataFrame:
         """Keys to stage again in `partition`: subscriber_key, since, last_partition.
 
-        `last_partition` is the newest partition before this one whose staging has the key's row.
+        Those that were quarantined or rejected, and those of sets and refreshes of which a crash
+        left open whether they were written. `last_partition` is the newest partition before this
+        one whose staging has the key's row; empty where only this one's can have it.
         """
         return self._read(questions.carried(partition))
+
+    def waiting(self, partition: str) -> pd.DataFrame:
+        """`carried`, without those whose write is still open."""
+        return self._read(questions.waiting(partition))
 
     def open_intents(self) -> pd.DataFrame:
         """Intents without a final outcome, oldest first.

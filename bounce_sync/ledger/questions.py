@@ -17,11 +17,12 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    union_all,
 )
 
 from bounce_sync.ledger.schema import bulk_job_intent, carry_over, intent, outcome, run
 from bounce_sync.rules.policy import CARRY_DAYS
-from bounce_sync.tables import WRITTEN
+from bounce_sync.tables import REFRESH, SET, WRITTEN
 
 CARRIED, SETTLED = "carried", "settled"
 
@@ -51,6 +52,11 @@ def _last_outcomes(intents: CTE) -> CTE:
 def _confirmed() -> ColumnElement[bool]:
     answer = outcome.alias("answer")
     return exists().where(answer.c.intent_id == intent.c.id, answer.c.outcome == WRITTEN)
+
+
+def _open() -> ColumnElement[bool]:
+    answer = outcome.alias("answer")
+    return ~exists().where(answer.c.intent_id == intent.c.id, answer.c.final)
 
 
 def knowledge() -> Select:
@@ -94,8 +100,6 @@ def knowledge() -> Select:
 
 def open_intents() -> Select:
     """Intents without a final outcome, oldest first: id, job_id, and what was to be written."""
-    answer = outcome.alias("answer")
-    settled = exists().where(answer.c.intent_id == intent.c.id, answer.c.final)
     return (
         select(
             intent.c.id,
@@ -109,7 +113,7 @@ def open_intents() -> Select:
         )
         .join(run, run.c.number == intent.c.run_number)
         .outerjoin(bulk_job_intent, bulk_job_intent.c.intent_id == intent.c.id)
-        .where(~settled)
+        .where(_open())
         .order_by(intent.c.id)
     )
 
@@ -227,8 +231,8 @@ def last_writes_of_run(run_id: str) -> Select:
     )
 
 
-def carried(partition: str) -> Select:
-    """Keys that wait to be staged again in `partition`: since when, and where they were last.
+def waiting(partition: str) -> Select:
+    """Keys that were carried over and are not done with, up to `partition`: since when, where last.
 
     The last row of a key counts. The partition that last carried it, before this one, has its
     staging row. After `CARRY_DAYS` a key is forgotten.
@@ -244,15 +248,45 @@ def carried(partition: str) -> Select:
         )
         .scalar_subquery()
     )
-    horizon = date.fromisoformat(partition) - timedelta(days=CARRY_DAYS)
     return select(
         carry_over.c.subscriber_key, carry_over.c.since, last_partition.label("last_partition")
     ).where(
         carry_over.c.id.in_(last),
         carry_over.c.state == CARRIED,
-        carry_over.c.since >= horizon.isoformat(),
-        carry_over.c.since < partition,
+        carry_over.c.since.between(_horizon(partition), partition),
     )
+
+
+def _unsettled(partition: str) -> Select:
+    """Keys whose set or refresh is still open: whether it was written is not known yet."""
+    earlier = case((run.c.partition < partition, run.c.partition), else_=null())
+    return (
+        select(
+            intent.c.subscriber_key, run.c.partition.label("since"), earlier.label("last_partition")
+        )
+        .join(run, run.c.number == intent.c.run_number)
+        .where(
+            _open(),
+            intent.c.action.in_([SET, REFRESH]),
+            intent.c.undo_depth == 0,
+            run.c.partition.between(_horizon(partition), partition),
+        )
+    )
+
+
+def carried(partition: str) -> Select:
+    """Keys to stage again in `partition`: those that wait, and those whose write is still open."""
+    keys = union_all(waiting(partition), _unsettled(partition)).subquery()
+    return select(
+        keys.c.subscriber_key,
+        func.min(keys.c.since).label("since"),
+        func.max(keys.c.last_partition).label("last_partition"),
+    ).group_by(keys.c.subscriber_key)
+
+
+def _horizon(partition: str) -> str:
+    """The first partition whose keys are still remembered in `partition`."""
+    return (date.fromisoformat(partition) - timedelta(days=CARRY_DAYS)).isoformat()
 
 
 def runs() -> Select:

@@ -161,7 +161,9 @@ class Installation:
         held = source.held()
         if held.empty:
             held = source.held(bounces["subscriber_key"].drop_duplicates().tolist())
-        staging = confirm(bounces, held, self._carried(day), POLICY)
+        remembered = self.ledger.carried(day)
+        staging = confirm(bounces, held, self._carried(remembered), POLICY)
+        is_held = remembered["subscriber_key"].isin(held["subscriber_key"])
         self.stagings[day] = staging
 
         delivery.settle(self.ledger, crm, FACTS, run_id, quiet)
@@ -186,11 +188,12 @@ class Installation:
             connection=crm,
             facts=FACTS,
             say=quiet,
+            no_longer_held=remembered.loc[~is_held, "subscriber_key"].tolist(),
         )
 
-    def _carried(self, day: str) -> pd.DataFrame:
+    def _carried(self, remembered: pd.DataFrame) -> pd.DataFrame:
         rows = [tables.empty(tables.ConfirmedBounceStaging)]
-        for last, keys in self.ledger.carried(day).groupby("last_partition"):
+        for last, keys in remembered.groupby("last_partition"):
             if str(last) not in self.stagings:
                 continue
             since = keys.set_index("subscriber_key")["since"]

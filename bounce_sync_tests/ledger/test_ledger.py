@@ -181,9 +181,38 @@ def test_keys_are_carried_until_they_are_settled(ledger: Ledger) -> None:
 def test_a_re_run_of_a_day_is_carried_to_from_the_days_before(ledger: Ledger) -> None:
     remember(ledger, "2026-02-01", {"a": "2026-02-01"})
     remember(ledger, "2026-02-02", {"a": "2026-02-01", "b": "2026-02-02"})
-    carried = ledger.carried("2026-02-02")
-    assert carried["subscriber_key"].tolist() == ["a"], "b's bounce is in the day's own window"
-    assert carried["last_partition"].tolist() == ["2026-02-01"]
+    last = ledger.carried("2026-02-02").set_index("subscriber_key")["last_partition"].dropna()
+    assert last.to_dict() == {"a": "2026-02-01"}, "b's bounce is in the day's own window"
+
+
+def test_a_key_whose_write_is_open_is_carried_too(ledger: Ledger) -> None:
+    """Whoever stages before a crash is settled must not wait a run longer."""
+    write(ledger, "r1", change(1), change(2, action="clear", flag_after=False), change(3))
+    remember(ledger, "2026-02-01", {record_id(3): "2026-02-01"})
+    carried = ledger.carried("2026-02-04").set_index("subscriber_key")
+    assert carried["since"].to_dict() == {record_id(1): DAY, record_id(3): "2026-02-01"}
+    assert carried["last_partition"].tolist() == [DAY, DAY]
+    assert ledger.waiting("2026-02-04")["subscriber_key"].tolist() == [record_id(3)]
+    assert ledger.carried("2026-02-01")["subscriber_key"].tolist() == [record_id(3)]
+
+
+def test_a_late_answer_speaks_before_the_record(ledger: Ledger) -> None:
+    write(ledger, "r1", change(1), change(2), change(3))
+    ids = ledger.open_intents()["id"]
+    answers = pd.DataFrame(
+        {
+            "id": ids.iloc[:2],
+            "outcome": ["rejected", "written"],
+            "error_code": ["UNABLE_TO_LOCK_ROW", None],
+            "message": ["locked", None],
+        }
+    )
+    untouched = [{"record_id": record_id(number), "flag": False} for number in (1, 2, 3)]
+    with ledger.writer(0):
+        settled = ledger.settle_open(records(*untouched), Facts(), answers)
+    assert settled["outcome"].tolist() == ["rejected", "written", "rejected"]
+    assert settled["error_code"].tolist()[::2] == ["UNABLE_TO_LOCK_ROW", "NOT_SENT"]
+    assert set(ledger.carried("2026-02-04")["subscriber_key"]) == {record_id(1), record_id(3)}
 
 
 def test_a_key_is_forgotten_after_sixty_days(ledger: Ledger) -> None:
