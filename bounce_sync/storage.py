@@ -8,14 +8,19 @@ what failed a check has to be looked at.
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import pandas as pd
 import pyarrow.parquet as pq
 from upath import UPath
+
+LATEST = "latest"
+"""Stands in the place of the partition for an asset that has none."""
 
 REPLACED = "_replaced"
 KEEP_REPLACED = timedelta(days=30)
@@ -71,6 +76,18 @@ class Lake:
         except FileNotFoundError:
             raise MissingTable(asset, partition) from None
 
+    def attributes(self, asset: str, partition: str) -> dict[str, Any]:
+        """What travels with a stored table (``frame.attrs``), without its rows.
+
+        Raises `MissingTable`.
+        """
+        try:
+            with self.path(asset, partition).open("rb") as file:
+                stored = pq.ParquetFile(file).schema_arrow.metadata or {}
+        except FileNotFoundError:
+            raise MissingTable(asset, partition) from None
+        return dict(json.loads(stored.get(b"PANDAS_ATTRS", b"{}")))
+
     def write(self, asset: str, partition: str, frame: pd.DataFrame) -> UPath:
         """Replaces one partition of one asset and nothing else; the file it replaces is kept."""
         path = self.path(asset, partition)
@@ -112,10 +129,14 @@ class LakeIOManager(dg.IOManager):
         self._lake, self._load = lake, load
 
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
-        path = self._lake.write(context.asset_key.path[-1], context.partition_key, obj)
+        path = self._lake.write(context.asset_key.path[-1], _partition(context), obj)
         context.add_output_metadata(
             {"dagster/uri": str(path), "dagster/partition_row_count": len(obj), "rows": len(obj)}
         )
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
-        return self._load(self._lake, context.asset_key.path[-1], context.partition_key)
+        return self._load(self._lake, context.asset_key.path[-1], _partition(context))
+
+
+def _partition(context: dg.InputContext | dg.OutputContext) -> str:
+    return context.partition_key if context.has_partition_key else LATEST

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
-from bounce_sync.tables import REASONS, TABLES, Table
+from bounce_sync.tables import BOUNCE_CATEGORIES, REASONS, TABLES, Table
+
+MARKETING = ["team:marketing-operations"]
+SALES = ["team:sales-operations"]
+"""Whom to ask about an asset: those who administer SFMC, and those who administer the CRM."""
+
+WRITER = "crm_flag_updates"
+
+DOMAIN = r"[^\s@|]+\.[^\s@|]+"
+SMTP_CODE = r"\d{3}|\d\.\d{1,3}\.\d{1,3}"
+"""What may be shown of columns that a server filled."""
+
+NOT_ALLOWED, EMPTY = "(not allowed)", "(empty)"
+NUMBERS = frozenset({"count", "before", "after", *BOUNCE_CATEGORIES})
+"""Columns of numbers."""
 
 LINEAGE: dict[str, dict[str, Sequence[tuple[str, str]]]] = {
     "raw_bounces": {
@@ -119,20 +134,61 @@ def definition_metadata(asset: str) -> dict[str, Any]:
                 for column, sources in columns.items()
             }
         ),
-        "where columns come from": dg.MetadataValue.md(
-            "| column | from |\n|---|---|\n"
-            + "\n".join(
-                f"| {column} | {', '.join(f'`{key}`.{name}' for key, name in sources)} |"
-                for column, sources in columns.items()
+        "where columns come from": page(
+            table(
+                ["column", "from"],
+                (
+                    [column, ", ".join(f"`{key}`.{name}" for key, name in sources)]
+                    for column, sources in columns.items()
+                ),
             )
         ),
     }
 
 
-def counts_table(title: str, counts: Mapping[str, int]) -> dg.MetadataValue:
-    """Counts as a markdown table, the numbers first: a narrow page cuts what stands last."""
-    rows = "\n".join(f"| {count:,} | {name} |" for name, count in counts.items())
-    return dg.MetadataValue.md(f"| count | {title} |\n|--:|---|\n{rows or '| 0 | none |'}")
+def tags(asset: str) -> dict[str, str]:
+    """What people search assets by: whether a table names persons, and whether the CRM changes."""
+    columns = TABLES[asset].to_schema().columns.values()
+    personal = any((column.metadata or {}).get("pii") for column in columns)
+    return {
+        **({"personal_data": "yes"} if personal else {}),
+        **({"writes_to": "salesforce"} if asset == WRITER else {}),
+    }
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table in markdown. Numbers stand right, and first: a narrow page cuts what stands last."""
+    cells = [[_cell(value) for value in row] for row in rows] or [
+        ["none", *("" for _ in columns[1:])]
+    ]
+    lines = [list(columns), ["--:" if name in NUMBERS else "---" for name in columns], *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def picture(png: bytes, what: str) -> str:
+    """An image in markdown, inside the text: Dagster's UI loads none from elsewhere."""
+    return f"![{what}](data:image/png;base64,{base64.b64encode(png).decode()})"
+
+
+def page(*parts: str) -> dg.MarkdownMetadataValue:
+    """Markdown of several paragraphs."""
+    return dg.MetadataValue.md("\n\n".join(parts))
+
+
+def counts_table(title: str, counts: Mapping[str, int]) -> dg.MarkdownMetadataValue:
+    """`counted`, as a page of its own."""
+    return page(counted(title, counts))
+
+
+def counted(title: str, counts: Mapping[str, int]) -> str:
+    """Counts with their names, as a table."""
+    return table(["count", title], ((count, name) for name, count in counts.items()))
 
 
 def by(
@@ -145,18 +201,42 @@ def by(
     """
     values = frame[column]
     if allowed:
-        values = values.where(values.isin(allowed), "(not allowed)")
+        values = values.where(values.isin(allowed), NOT_ALLOWED)
     counts = values.value_counts().head(most)
     return {str(value): int(count) for value, count in counts.items()}
 
 
-def reasons_table(changes: pd.DataFrame) -> dg.MetadataValue:
+def by_category(frame: pd.DataFrame, column: str, looks: str, most: int = 10) -> str:
+    """The commonest values of a column, counted by bounce category, as a table.
+
+    Only values that look like the pattern `looks` are shown: see `by`.
+    """
+    counted = frame.groupby([column, "bounce_category"], dropna=False).size().reset_index(name="n")
+    values, categories = counted[column].fillna(EMPTY), counted["bounce_category"]
+    shown = values.str.fullmatch(looks) | (values == EMPTY)
+    counts = pd.crosstab(
+        values.where(shown, NOT_ALLOWED),
+        categories.where(categories.isin(BOUNCE_CATEGORIES), NOT_ALLOWED),
+        counted["n"],
+        aggfunc="sum",
+    ).fillna(0)
+    commonest = counts.sum(axis="columns").sort_values(ascending=False).index[:most]
+    return table(
+        ["count", column.replace("_", " "), *map(str, counts.columns)],
+        (
+            [int(row.sum()), str(value), *(int(count) for count in row)]
+            for value, row in counts.loc[commonest].iterrows()
+        ),
+    )
+
+
+def reasons_table(changes: pd.DataFrame) -> str:
     """Actions and reasons of a plan with their counts and what they mean."""
     counted = changes.groupby(["action", "reason"], as_index=False).agg(records=("reason", "size"))
-    rows = "\n".join(
-        f"| {row.records:,} | {row.action} | {row.reason} | {REASONS[str(row.reason)]} |"
-        for row in counted.sort_values("records", ascending=False).itertuples()
-    )
-    return dg.MetadataValue.md(
-        f"| count | action | reason | meaning |\n|--:|---|---|---|\n{rows or '| 0 | none | | |'}"
+    return table(
+        ["count", "action", "reason", "meaning"],
+        (
+            [int(str(row.records)), row.action, row.reason, REASONS[str(row.reason)]]
+            for row in counted.sort_values("records", ascending=False).itertuples()
+        ),
     )

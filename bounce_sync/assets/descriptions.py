@@ -1,0 +1,282 @@
+"""What each asset's page says after a run: what happened today, whether that is normal, what next.
+
+Numbers by themselves become Dagster's own plots over the partitions; pictures are drawn where
+several numbers say more together. Counts, domains, categories, codes, dates and links may stand
+here; no address, key or text of a mail server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from bounce_sync import pictures, trends
+from bounce_sync.assets import catalogue
+from bounce_sync.rules import confirmation, precision
+from bounce_sync.storage import Lake
+from bounce_sync.tables import (
+    ACTIONS,
+    BOUNCE_CATEGORIES,
+    HARD_BOUNCE,
+    NONE,
+    OUTCOMES,
+    REJECTED,
+    SET,
+    STATUSES,
+    UNKNOWN_STATUS,
+    WRITTEN,
+)
+
+Metadata = dict[str, Any]
+
+LIST_VIEWS = {"Contact": "Hard_Bounced_Contacts", "Lead": "Hard_Bounced_Leads"}
+"""The list views of flagged records, as `bounce-sync setup` makes them."""
+
+WRONG = "naive_false_flags"
+"""The number of a funnel that counts what shouldn't be."""
+
+BY_CATEGORY, BY_ACTION, FUNNEL = "by_category", "by_action", "funnel"
+"""Attributes of tables: counts whose trend is shown."""
+
+
+def raw_bounces(bounces: pd.DataFrame, lake: Lake, day: str, window: str) -> Metadata:
+    """Of `RawBounces` with the attribute `by_category`."""
+    return {
+        "bounces": len(bounces),
+        "hard bounces": int((bounces["bounce_category"] == HARD_BOUNCE).sum()),
+        "subscribers": int(bounces["subscriber_key"].nunique()),
+        "window (UTC)": window,
+        "by category": catalogue.page(
+            *_trend(
+                lake,
+                "raw_bounces",
+                BY_CATEGORY,
+                bounces.attrs[BY_CATEGORY],
+                day,
+                pictures.stacked_days,
+                order=BOUNCE_CATEGORIES,
+            ),
+            catalogue.counted("category", bounces.attrs[BY_CATEGORY]),
+        ),
+        "SMTP codes by category": catalogue.page(
+            catalogue.by_category(bounces, "smtp_code", catalogue.SMTP_CODE)
+        ),
+        "by business unit": catalogue.counts_table(
+            "business unit", catalogue.by(bounces, "business_unit")
+        ),
+    }
+
+
+def held_subscribers(held: pd.DataFrame) -> Metadata:
+    return {
+        "held subscribers": len(held),
+        "with a time of Held": int(held["held_at"].notna().sum()),
+    }
+
+
+def confirmed_bounce_staging(staging: pd.DataFrame, lake: Lake, day: str) -> Metadata:
+    """Of `ConfirmedBounceStaging` with its attributes."""
+    funnel, naive = staging.attrs[FUNNEL], staging.attrs["naive"]
+    days = staging.attrs["days"]
+    return {
+        "staged": len(staging),
+        "carried over": int(staging["carried_since"].notna().sum()),
+        "missing days": len(staging.attrs["missing_days"]),
+        "funnel": _funnel(confirmation.in_words(funnel), f"{days[0]} to {day}"),
+        "false flags avoided": catalogue.page(
+            _said_of_naive(naive),
+            *_trend(
+                lake,
+                "confirmed_bounce_staging",
+                FUNNEL,
+                funnel,
+                day,
+                pictures.lines_over_days,
+                order=("staged", WRONG),
+                words=confirmation.FUNNEL,
+            ),
+        ),
+        "flags of a sync of every hard bounce": naive["flagged"],
+        "of these wrong": naive["wrong"],
+        "precision of a sync of every hard bounce": _share(naive["right"], naive["flagged"]),
+        "mail domains by category": catalogue.page(
+            catalogue.by_category(staging, "domain", catalogue.DOMAIN)
+        ),
+        "SMTP codes by category": catalogue.page(
+            catalogue.by_category(staging, "smtp_code", catalogue.SMTP_CODE)
+        ),
+    }
+
+
+def crm_flag_state(state: pd.DataFrame) -> Metadata:
+    """Of `CrmFlagState` with its attributes."""
+    people = state.drop_duplicates(["object", "record_id"])
+    return {
+        "records": len(people),
+        "flagged": int(people["flag"].sum()),
+        "keys": len(state),
+        "by object": catalogue.page(
+            catalogue.table(
+                ["count", "flagged", "object"],
+                (
+                    [len(rows), int(rows["flag"].sum()), name]
+                    for name, rows in people.groupby("object")
+                ),
+            )
+        ),
+        "how keys lead there": catalogue.counts_table(
+            "resolution", catalogue.by(state, "resolution")
+        ),
+        "flagged records in the CRM": list_views(state.attrs["instance_url"]),
+    }
+
+
+def released_subscribers(released: pd.DataFrame) -> Metadata:
+    return {
+        "keys asked": len(released),
+        "known to SFMC": int((released["status"] != UNKNOWN_STATUS).sum()),
+        "by status": catalogue.counts_table(
+            "status", catalogue.by(released, "status", (*STATUSES, UNKNOWN_STATUS))
+        ),
+    }
+
+
+def crm_flag_changes(plan: pd.DataFrame, lake: Lake, day: str) -> Metadata:
+    """Of `CrmFlagChanges` with the attribute `by_action`."""
+    actions, quarantined = plan.attrs[BY_ACTION], plan[plan["reason"] == "domain_spike"]
+    flags = precision.flags_by_status(plan)
+    shares = {name: precision.precision(flags[name]) for name in ("before", "after")}
+    return {
+        **{action: int(actions.get(action, 0)) for action in ACTIONS},
+        "unmatched": int((plan["reason"] == "unmatched").sum()),
+        "quarantined": len(quarantined),
+        "decisions": catalogue.page(
+            catalogue.reasons_table(plan),
+            *_trend(
+                lake,
+                "crm_flag_changes",
+                BY_ACTION,
+                actions,
+                day,
+                pictures.stacked_days,
+                order=ACTIONS[:-1],
+            ),
+        ),
+        "flags by SFMC's own status": catalogue.page(
+            "Right where SFMC says Held, wrong where SFMC mails the address.",
+            catalogue.table(
+                ["before", "after", "SFMC says"],
+                (
+                    [int(row["before"]), int(row["after"]), status]
+                    for status, row in flags.iterrows()
+                ),
+            ),
+        ),
+        **{
+            f"precision of the flags {name}": share
+            for name, share in shares.items()
+            if share is not None
+        },
+        "sets by mail domain": catalogue.counts_table(
+            "domain", catalogue.by(plan[plan["action"] == SET], "domain")
+        ),
+        **(
+            {
+                "quarantined domains": catalogue.counts_table(
+                    "domain", catalogue.by(quarantined, "domain")
+                )
+            }
+            if len(quarantined)
+            else {}
+        ),
+    }
+
+
+def crm_flag_updates(
+    written: pd.DataFrame, plan: pd.DataFrame, instance_url: str, day: str
+) -> Metadata:
+    """Of one run's `CrmFlagUpdates` and the `CrmFlagChanges` that it carried out."""
+    outcomes = written["outcome"].value_counts()
+    rejected = written[written["outcome"] == REJECTED]
+    steps = {
+        **confirmation.in_words({n: c for n, c in plan.attrs[FUNNEL].items() if n != WRONG}),
+        "changes planned": int((plan["action"] != NONE).sum()),
+        "changes written": int(outcomes.get(WRITTEN, 0)),
+    }
+    return {
+        **{outcome: int(outcomes.get(outcome, 0)) for outcome in OUTCOMES},
+        "from bounce to flag": _funnel(steps, day),
+        "by action": catalogue.page(
+            catalogue.table(
+                ["count", "action", "outcome"],
+                (
+                    [len(rows), action, outcome]
+                    for (action, outcome), rows in written.groupby(["action", "outcome"])
+                ),
+            )
+        ),
+        **(
+            {
+                "rejected, by code": catalogue.counts_table(
+                    "code", catalogue.by(rejected, "error_code")
+                )
+            }
+            if len(rejected)
+            else {}
+        ),
+        "flagged records in the CRM": list_views(instance_url),
+    }
+
+
+def list_views(instance_url: str) -> dg.MarkdownMetadataValue:
+    """Links to the flagged records in the CRM, one for each object."""
+    return catalogue.page(
+        " · ".join(
+            f"[{name}s]({instance_url}/lightning/o/{name}/list?filterName={view})"
+            for name, view in LIST_VIEWS.items()
+        )
+    )
+
+
+def _funnel(steps: Mapping[str, int], title: str) -> dg.MarkdownMetadataValue:
+    return catalogue.page(
+        catalogue.picture(
+            pictures.bars(steps, wrong=confirmation.FUNNEL[WRONG]), "from bounces to flags"
+        ),
+        catalogue.counted(title, steps),
+    )
+
+
+def _said_of_naive(naive: Mapping[str, int]) -> str:
+    said = (
+        f"A sync of every hard bounce would flag {naive['flagged']:,} subscribers; SFMC holds "
+        f"{naive['right']:,} of them and mails, or at least doesn't hold, the other "
+        f"{naive['wrong']:,}. It would miss {naive['missed']:,} that are Held after other bounces."
+    )
+    return said if naive["flagged"] else "No hard bounce in the evidence window."
+
+
+def _share(part: int, whole: int) -> float:
+    return round(part / whole, 4) if whole else 1.0
+
+
+def _trend(
+    lake: Lake,
+    asset: str,
+    attribute: str,
+    today: Mapping[str, int],
+    day: str,
+    draw: Callable[[pd.DataFrame], bytes],
+    *,
+    order: tuple[str, ...],
+    words: Mapping[str, str] | None = None,
+) -> list[str]:
+    """A picture of counts over the last days; nothing where there is but one day."""
+    counts = trends.last_days(lake, asset, attribute, day, today)
+    shown = counts.reindex(columns=list(order), fill_value=0).rename(columns=dict(words or {}))
+    if len(shown) < 2:
+        return []
+    return [catalogue.picture(draw(shown), f"the last {len(shown)} days")]
