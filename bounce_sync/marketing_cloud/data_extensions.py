@@ -98,7 +98,7 @@ class DataExtensions:
         found = []
         for page, _ in self._retriever.pages(question, place):
             for name, kind, length, is_key in zip(
-                *(page.columns[each] for each in properties), strict=True
+                *(page.columns[each].to_pylist() for each in properties), strict=True
             ):
                 size = int(length) if length and kind == "Text" else None
                 found.append(Field(str(name), str(kind), size, is_key == "true"))

@@ -165,6 +165,15 @@ class HeldFilterSilent(MarketingCloudError):
     )
 
 
+class NotByKey(MarketingCloudError):
+    """The source can't be asked for the bounces of single subscribers."""
+
+    advice = (
+        "Bounces that were recorded late aren't found on this road. With `releases: soap` in "
+        "SFMC_FILES_FORMAT they are asked for by SOAP."
+    )
+
+
 class TimedOut(MarketingCloudError):
     """The service took too long for this request."""
 

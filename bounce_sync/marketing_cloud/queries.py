@@ -122,7 +122,7 @@ class QueryActivities:
         )
         place = Place(f"Retrieve QueryDefinition {key}", self._unit)
         for page, _ in self._retriever.pages(question, place):
-            for found in page.columns["ObjectID"]:
+            for found in page.columns["ObjectID"].to_pylist():
                 return found
         return None
 

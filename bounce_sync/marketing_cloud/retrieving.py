@@ -100,10 +100,10 @@ class Retriever:
                 here,
                 wait_out_timeouts=not in_window,
             )
-            content = hash(tuple(map(tuple, page.columns.values())))
-            if page.rows and content in seen:
+            fingerprint = page.fingerprint()
+            if page.rows and fingerprint in seen:
                 raise UnreadableAnswer(here, "The page repeats an earlier one")
-            seen.add(content)
+            seen.add(fingerprint)
             yield page, here
             if not page.more:
                 return

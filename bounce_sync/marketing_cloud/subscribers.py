@@ -82,7 +82,7 @@ class SubscriberReader:
     def held_among(self, keys: Sequence[str]) -> pd.DataFrame:
         """As `held`, of these keys only: for tenants that can't filter by status."""
         read_at = self._retriever.now()
-        chunks = self._chunks(keys)
+        chunks = key_chunks(keys)
         place = Place("Retrieve Subscriber (Held, by key)", self._unit)
 
         def held(chunk: tuple[int, list[str]]) -> list[pa.Table]:
@@ -233,7 +233,7 @@ class SubscriberReader:
             ]
 
         found = Answers()
-        for pages in self._concurrently(answers, self._chunks(keys)):
+        for pages in self._concurrently(answers, key_chunks(keys)):
             for page in pages:
                 found.add(*page)
         unasked = {key: NOT_JUDGED for key in keys if _ILLEGAL.search(key)}
@@ -246,12 +246,13 @@ class SubscriberReader:
         question = soap.Retrieve("Subscriber", properties, soap.any_of("SubscriberKey", keys))
         return self._retriever.pages(question, place)
 
-    def _chunks(self, keys: Sequence[str]) -> list[tuple[int, list[str]]]:
-        """Distinct keys that can be asked for, in numbered chunks."""
-        asked = [key for key in dict.fromkeys(keys) if not _ILLEGAL.search(key)]
-        starts = range(0, len(asked), KEYS_A_CALL)
-        return [(n, asked[at : at + KEYS_A_CALL]) for n, at in enumerate(starts, 1)]
-
     def _concurrently(self, work: Callable, chunks: Sequence[tuple[int, list[str]]]) -> list:
         with ThreadPoolExecutor(self._retriever.workers) as pool:
             return list(pool.map(work, chunks))
+
+
+def key_chunks(keys: Sequence[str]) -> list[tuple[int, list[str]]]:
+    """Distinct keys that can be asked for, in numbered chunks; one that no XML can carry can't."""
+    asked = [key for key in dict.fromkeys(keys) if not _ILLEGAL.search(key)]
+    starts = range(0, len(asked), KEYS_A_CALL)
+    return [(n, asked[at : at + KEYS_A_CALL]) for n, at in enumerate(starts, 1)]

@@ -122,6 +122,13 @@ def test_rows_that_lack_an_element_are_read_row_by_row() -> None:
     assert found["smtp_reason"].fillna("-").tolist() == ["gone", "-", "gone"]
 
 
+def test_no_text_moves_to_another_row() -> None:
+    twice = row(SubscriberKey="k2", SMTPCode=None, raw="<SMTPCode>551</SMTPCode>" * 2)
+    rows = [row(), twice, row(SubscriberKey="k3", SMTPCode=None), row(SubscriberKey="k4")]
+    found = bounces(says(envelope("".join(rows))))
+    assert found["smtp_code"].fillna("-").tolist() == ["550", "551", "-", "550"]
+
+
 def test_characters_that_xml_cant_carry_are_left_out() -> None:
     reason = "a&#x1B;b&#0;c\x07d&#xFFFF;e&#13;&#10;f&#13;g &#x1F648; &amp;#x1B;"
     found = bounces(says(envelope(row(SMTPReason=reason))))

@@ -131,9 +131,17 @@ def test_releases_can_be_asked_by_soap(tmp_path: Path) -> None:
         def statuses(self, keys: list[str]) -> list[str]:
             return keys
 
+        bounces_of = statuses
+
     opened = source(tmp_path, format={"releases": "soap"}, soap=Soap)
     assert opened.statuses(["a"]) == ["a"]
+    assert opened.bounces_of(["b"]) == ["b"]
     assert opened.calls == 3
+
+
+def test_files_alone_cant_tell_the_bounces_of_a_subscriber(tmp_path: Path) -> None:
+    with pytest.raises(NotByKey, match="recorded late aren't found"):
+        source(tmp_path).bounces_of(["a"])
 
 
 # --- every form --------------------------------------------------------------------------------

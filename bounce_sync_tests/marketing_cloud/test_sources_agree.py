@@ -114,6 +114,26 @@ def test_three_sources_give_the_same_cells(tenant: Tenant, tmp_path: Path) -> No
         agree(read[one][2], read[other][2], {"read_at"})
 
 
+def test_bounces_by_key_are_those_of_the_days(tenant: Tenant) -> None:
+    keys = fill(tenant)
+    tenant.bounces({"subscriber_key": keys[3], "event_date": "2026-02-01 01:02:03.000"})
+    wanted = [*keys[:40], *keys[:2], "nobody", "illegal\x01in XML"]
+    with tenant.served() as address:
+        known = account(address, PARENT, CHILD)
+        sources: dict[str, Source] = {
+            "soap": SoapSource(known, patience=IMPATIENT),
+            "data_views": DataViewsSource(known, patience=IMPATIENT, watch=WATCH),
+        }
+        for name, source in sources.items():
+            with closing(source):
+                found = tables.RawBounces.validate(source.bounces_of(wanted))
+                every = pd.concat([source.bounces(day("2026-02-01")), source.bounces(day())])
+                theirs = every[every["subscriber_key"].isin(wanted)].reset_index(drop=True)
+                pd.testing.assert_frame_equal(found, theirs)
+                assert len(found) == 41, name
+                assert source.bounces_of([]).empty
+
+
 def agree(one: pd.DataFrame, other: pd.DataFrame, without: set[str]) -> None:
     kept = [name for name in one.columns if name not in without]
     pd.testing.assert_frame_equal(one[kept], other[kept])

@@ -33,6 +33,10 @@ class Source(Protocol):
     def bounces(self, window: Window) -> pd.DataFrame:
         """Every bounce event of the window (UTC), as `tables.RawBounces`, in order of time."""
 
+    def bounces_of(self, keys: Sequence[str]) -> pd.DataFrame:
+        """Every bounce of these subscribers that SFMC still has, as `tables.RawBounces`, in order
+        of time. Raises `NotByKey` where the source can't tell."""
+
     def held(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
         """Every subscriber that is Held now, as `tables.HeldSubscribers`, in order of key.
 

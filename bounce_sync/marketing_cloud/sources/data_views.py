@@ -158,9 +158,27 @@ class DataViewsSource:
     def _literal(self, utc: datetime) -> str:
         return to_server(utc, self._account.utc_offset).isoformat(timespec="milliseconds")
 
+    def bounces_of(self, keys: Sequence[str]) -> pd.DataFrame:
+        """Every bounce of these subscribers; see `Source.bounces_of`."""
+        asked = _distinct(keys)
+        tables = []
+        for mid in self._account.units if asked else ():
+            unit = self._units[mid]
+            self._ask_for(unit, asked)
+            tables += [
+                self._table(page, place)[0]
+                for page, place in self._run(unit, BOUNCES, "bounces_of")
+            ]
+        return rows.finish_bounces(tables).frame
+
     def _bounces(self, page: RowsetPage, task: Task[pa.Table], place: Place) -> pa.Table:
+        table, times = self._table(page, place)
+        return rows.cut("EventDate", table, times, task.window, place)
+
+    def _table(self, page: RowsetPage, place: Place) -> tuple[pa.Table, pa.Array]:
         got = page.columns
         times = rows.server_times("EventDate", got["eventdate"], self._account.utc_offset, place)
+        rows.demand(pc.is_valid(times), place, "EventDate is empty")
         columns = {
             "business_unit": rows.required("BusinessUnit", got["businessunit"], place),
             "subscriber_key": rows.keys("SubscriberKey", got["subscriberkey"], place),
@@ -172,7 +190,7 @@ class DataViewsSource:
             "domain": rows.text(got["domain"]),
             "job_id": rows.whole_numbers("JobID", got["jobid"], place),
         }
-        return rows.cut("EventDate", rows.bounces(columns), times, task.window, place)
+        return rows.bounces(columns), times
 
     # --- subscribers ---------------------------------------------------------------------------
 
@@ -203,10 +221,8 @@ class DataViewsSource:
         read_at = self._now()
         unit = self._units[self._account.account_id]
         found = Answers()
-        # SFMC compares keys without case: two that differ in nothing else are one to it.
-        asked = {key.casefold().rstrip(): key for key in keys if len(key) <= KEY_LENGTH}
-        if asked:
-            self._ask_for(unit, list(asked.values()))
+        if asked := _distinct(keys):
+            self._ask_for(unit, asked)
             for page, place in self._run(unit, STATUSES, "statuses", subscribers=unit.subscribers):
                 got = page.columns
                 key = rows.keys("SubscriberKey", got["subscriberkey"], place)
@@ -248,3 +264,8 @@ class DataViewsSource:
             place = Place(f"GET rowset of data extension {target.key}", unit.mid)
             raise UnreadableAnswer(place, f"The rows aren't numbered from 1 to {total}")
         return iter(pages) if total else iter(())
+
+
+def _distinct(keys: Sequence[str]) -> list[str]:
+    """SFMC compares keys without case: two that differ in nothing else are one to it."""
+    return list({key.casefold().rstrip(): key for key in keys if len(key) <= KEY_LENGTH}.values())

@@ -24,6 +24,7 @@ from bounce_sync.marketing_cloud import delimited, rows
 from bounce_sync.marketing_cloud.connection import ALL_UNITS, Account, Say
 from bounce_sync.marketing_cloud.errors import (
     FileMissing,
+    NotByKey,
     Place,
     UnreadableAnswer,
     UnreadableFile,
@@ -124,6 +125,12 @@ class FilesSource:
         if found.repeated:
             self._say(f"{found.repeated} bounces equal to another in every column were dropped.")
         return found.frame
+
+    def bounces_of(self, keys: Sequence[str]) -> pd.DataFrame:
+        """By SOAP, where the format has statuses asked there; see `Source.bounces_of`."""
+        if (soap := self._by_soap()) is None:
+            raise NotByKey(self._folder.place, "Files of bounces are of days, not of subscribers")
+        return soap.bounces_of(keys)
 
     def _covering(self, window: Window) -> tuple[Kind, list[ExportFile]]:
         """The files that may hold bounces of the window, and their kind."""
@@ -228,11 +235,16 @@ class FilesSource:
         tells_all = pc.any(pc.not_equal(table["status"], HELD)).as_py()
         if tells_all:
             return answers.frame(keys, self._read_at(file))
-        if self._format.releases == "soap" and self._open_soap is not None:
-            self._soap = self._soap or self._open_soap()
-            return self._soap.statuses(keys)
+        if (soap := self._by_soap()) is not None:
+            return soap.statuses(keys)
         unjudged = {key: "NotJudged" for key in keys if answers.status(key) != HELD}
         return answers.frame(keys, self._read_at(file), unjudged)
+
+    def _by_soap(self) -> Any:
+        """The source that is asked what files don't tell, where the format says so."""
+        if self._format.releases == "soap" and self._open_soap is not None:
+            self._soap = self._soap or self._open_soap()
+        return self._soap
 
     def _subscribers(self) -> tuple[ExportFile, pa.Table]:
         """The newest file that tells of subscribers, and its rows."""

@@ -8,6 +8,7 @@ bounced nor its domain nor the subcategory: the API has none of them
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import pandas as pd
@@ -26,7 +27,7 @@ from bounce_sync.marketing_cloud.retrieving import (
     utc_now,
 )
 from bounce_sync.marketing_cloud.retrying import Patience
-from bounce_sync.marketing_cloud.subscribers import SubscriberReader
+from bounce_sync.marketing_cloud.subscribers import SubscriberReader, key_chunks
 from bounce_sync.rules.server_time import Window
 
 HeldMode = Literal["all", "by_key"]
@@ -98,6 +99,23 @@ class SoapSource:
             self._say(f"{found.repeated} bounces equal to another in every column were dropped.")
         return found.frame
 
+    def bounces_of(self, keys: Sequence[str]) -> pd.DataFrame:
+        """Every bounce of these subscribers; see `Source.bounces_of`."""
+
+        def read(asked: tuple[str, tuple[int, list[str]]]) -> list[pa.Table]:
+            unit, (number, chunk) = asked
+            place = Place(f"Retrieve BounceEvent (chunk {number} of keys)", unit)
+            question = self._question(soap.any_of("SubscriberKey", chunk))
+            return [
+                self._table(page, unit, here)[0]
+                for page, here in self._retriever.pages(question, place)
+            ]
+
+        asked = [(unit, chunk) for unit in self._units for chunk in key_chunks(keys)]
+        with ThreadPoolExecutor(self._retriever.workers) as pool:
+            tables = [table for found in pool.map(read, asked) for table in found]
+        return rows.finish_bounces(tables).frame
+
     @property
     def _all_units(self) -> bool:
         return self._account.business_units == ALL_UNITS
@@ -107,19 +125,22 @@ class SoapSource:
         return (self._account.account_id,) if self._all_units else self._account.units
 
     def _ask(self, window: Window) -> soap.Retrieve:
-        return soap.Retrieve(
-            "BounceEvent",
-            BOUNCE_PROPERTIES,
-            soap.within("EventDate", window),
-            all_accounts=self._all_units,
-        )
+        return self._question(soap.within("EventDate", window))
+
+    def _question(self, where: soap.Filter) -> soap.Retrieve:
+        return soap.Retrieve("BounceEvent", BOUNCE_PROPERTIES, where, all_accounts=self._all_units)
 
     def _read(self, page: soap.Page, task: Task, place: Place) -> tuple[pa.Table, pa.Array]:
+        table, times = self._table(page, task.unit, place)
+        return rows.cut("EventDate", table, times, task.window, place), times
+
+    def _table(self, page: soap.Page, unit: str, place: Place) -> tuple[pa.Table, pa.Array]:
         got = page.columns
         times = rows.server_times("EventDate", got["EventDate"], self._account.utc_offset, place)
+        rows.demand(pc.is_valid(times), place, "EventDate is empty")
         columns = {
             # Where the row names its own unit, that stands: an event that two tokens see is one.
-            "business_unit": pc.fill_null(rows.text(got["Client.ID"]), task.unit),
+            "business_unit": pc.fill_null(rows.text(got["Client.ID"]), unit),
             "subscriber_key": rows.keys("SubscriberKey", got["SubscriberKey"], place),
             "event_at": times,
             "bounce_category": rows.categories(got["BounceCategory"], place),
@@ -127,4 +148,4 @@ class SoapSource:
             "smtp_reason": rows.prose(got["SMTPReason"]),
             "job_id": rows.whole_numbers("SendID", got["SendID"], place),
         }
-        return rows.cut("EventDate", rows.bounces(columns), times, task.window, place), times
+        return rows.bounces(columns), times

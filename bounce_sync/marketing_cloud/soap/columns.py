@@ -1,0 +1,102 @@
+"""The rows of a page as columns.
+
+Making a Python object of an element costs more than parsing it did. So a column's texts come
+straight out of XPath, and are Arrow's before the next column is read; elements are looked at where
+texts alone don't tell which row they belong to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import pyarrow as pa
+from lxml import etree
+
+from bounce_sync.marketing_cloud.errors import Place, UnreadableAnswer
+from bounce_sync.marketing_cloud.soap.names import PARTNER, TYPE, XSI
+
+EXTENSION = "ObjectExtension"
+_NAMES = {"p": PARTNER, "xsi": XSI}
+
+
+@cache
+def _compiled(path: str) -> etree.XPath:
+    return etree.XPath(path, namespaces=_NAMES, smart_strings=False)
+
+
+def _xpath(element: etree._Element, path: str) -> Any:
+    return _compiled(path)(element)
+
+
+def count(body: etree._Element) -> int:
+    """How many rows the page has."""
+    return int(_xpath(body, "count(p:Results)"))
+
+
+def read(
+    body: etree._Element, size: int, kind: str, names: Sequence[str], place: Place
+) -> dict[str, pa.Array]:
+    """Each property's texts in the order of the `size` rows, None where it is empty or missing.
+
+    Raises `UnreadableAnswer` for a row that isn't of this kind (its xsi:type), and for a property
+    that a row has twice.
+    """
+    _require_kind(body, size, kind, place)
+    if kind == EXTENSION:
+        return _extension(body, names, place)
+    _require_once(body, size, names, place)
+    return {name: pa.array(_texts(body, size, name), pa.string()) for name in names}
+
+
+def _require_kind(body: etree._Element, size: int, kind: str, place: Place) -> None:
+    kinds = _xpath(body, "p:Results/@xsi:type")
+    if len(kinds) == size and all(each.rpartition(":")[2] == kind for each in set(kinds)):
+        return
+    for number, row in enumerate(body.iterfind("p:Results", _NAMES), 1):
+        if row.get(TYPE, "").rpartition(":")[2] != kind:
+            raise UnreadableAnswer(place.at(number), f"The row isn't a {kind}")
+
+
+def _require_once(body: etree._Element, size: int, names: Sequence[str], place: Place) -> None:
+    """Rows of as many elements as the first have none twice, unless they lack another."""
+    elements, in_first = _xpath(body, "count(p:Results/*)"), _xpath(body, "count(p:Results[1]/*)")
+    if elements == in_first * size and size > 1:
+        return
+    for name in names:
+        step = name.partition(".")[0]
+        for row in _xpath(body, f"p:Results[p:{step}[2]]"):
+            number = 1 + int(_xpath(row, "count(preceding-sibling::p:Results)"))
+            raise UnreadableAnswer(place.at(number), f"The row has {name} more than once")
+
+
+def _texts(body: etree._Element, size: int, name: str) -> list[str | None]:
+    """A property of each row. What XPath finds is at most one a row, the first: as many as there
+    are rows are one for each of them."""
+    steps = [f"p:{step}" for step in name.split(".")]
+    path = "p:Results/" + "/".join(f"{step}[1]" for step in steps)
+    texts = _xpath(body, f"{path}/text()[1]")
+    if len(texts) == size:
+        return texts
+    elements = _xpath(body, path)
+    if len(elements) == size:
+        return [each.text for each in elements]
+    found = "/".join(steps)
+    return [row.findtext(found, None, _NAMES) or None for row in body.iterfind("p:Results", _NAMES)]
+
+
+def _extension(body: etree._Element, names: Sequence[str], place: Place) -> dict[str, pa.Array]:
+    """Rows of an ``ObjectExtension``: named properties, and some elements of the object itself."""
+    columns: dict[str, list[str | None]] = {name: [] for name in names}
+    for number, row in enumerate(body.iterfind("p:Results", _NAMES), 1):
+        values = {
+            prop.findtext("p:Name", None, _NAMES): prop.findtext("p:Value", None, _NAMES)
+            for prop in row.iterfind("p:Properties/p:Property", _NAMES)
+        }
+        if not values:
+            raise UnreadableAnswer(place.at(number), "The row has no properties")
+        for name in names:
+            own = row.findtext("/".join(f"p:{step}" for step in name.split(".")), None, _NAMES)
+            columns[name].append(values.get(name) or own or None)
+    return {name: pa.array(texts, pa.string()) for name, texts in columns.items()}
