@@ -146,6 +146,11 @@ def definition_metadata(asset: str) -> dict[str, Any]:
     }
 
 
+def reasons() -> dict[str, Any]:
+    """Metadata of an asset whose rows carry a reason."""
+    return {"what the reasons mean": page(table(["reason", "meaning"], REASONS.items()))}
+
+
 def tags(asset: str) -> dict[str, str]:
     """What people search assets by: whether a table names persons, and whether the CRM changes."""
     columns = TABLES[asset].to_schema().columns.values()
@@ -182,13 +187,8 @@ def page(*parts: str) -> dg.MarkdownMetadataValue:
 
 
 def counts_table(title: str, counts: Mapping[str, int]) -> dg.MarkdownMetadataValue:
-    """`counted`, as a page of its own."""
-    return page(counted(title, counts))
-
-
-def counted(title: str, counts: Mapping[str, int]) -> str:
     """Counts with their names, as a table."""
-    return table(["count", title], ((count, name) for name, count in counts.items()))
+    return page(table(["count", title], ((count, name) for name, count in counts.items())))
 
 
 def by(
@@ -230,13 +230,13 @@ def by_category(frame: pd.DataFrame, column: str, looks: str, most: int = 10) ->
     )
 
 
-def reasons_table(changes: pd.DataFrame) -> str:
-    """Actions and reasons of a plan with their counts and what they mean."""
+def decisions_table(changes: pd.DataFrame) -> dg.MarkdownMetadataValue:
+    """Actions and reasons of a plan with their counts."""
     counted = changes.groupby(["action", "reason"], as_index=False).agg(records=("reason", "size"))
-    return table(
-        ["count", "action", "reason", "meaning"],
-        (
-            [int(str(row.records)), row.action, row.reason, REASONS[str(row.reason)]]
-            for row in counted.sort_values("records", ascending=False).itertuples()
-        ),
+    rows = counted.sort_values("records", ascending=False).itertuples()
+    return page(
+        table(
+            ["count", "action", "reason"],
+            ([int(str(row.records)), row.action, row.reason] for row in rows),
+        )
     )

@@ -141,7 +141,7 @@ def _allowed_domains(tags: Any) -> frozenset[str]:
     kinds={"pandas", "parquet"},
     owners=catalogue.SALES,
     tags=catalogue.tags("crm_flag_changes"),
-    metadata=catalogue.definition_metadata("crm_flag_changes"),
+    metadata=catalogue.definition_metadata("crm_flag_changes") | catalogue.reasons(),
 )
 def crm_flag_changes(
     context: dg.AssetExecutionContext,

@@ -1,13 +1,15 @@
 """What each asset's page says after a run: what happened today, whether that is normal, what next.
 
 Numbers by themselves become Dagster's own plots over the partitions; pictures are drawn where
-several numbers say more together. Counts, domains, categories, codes, dates and links may stand
-here; no address, key or text of a mail server.
+several numbers say more together. The UI shows markdown of up to 1,000 characters in its place and
+more behind a click, so tables stay short and every picture has an entry of its own. Counts,
+domains, categories, codes, dates and links may stand here; no address, key or text of a mail
+server.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -20,9 +22,11 @@ from bounce_sync.storage import Lake
 from bounce_sync.tables import (
     ACTIONS,
     BOUNCE_CATEGORIES,
+    CLEAR,
     HARD_BOUNCE,
     NONE,
     OUTCOMES,
+    REFRESH,
     REJECTED,
     SET,
     STATUSES,
@@ -49,17 +53,12 @@ def raw_bounces(bounces: pd.DataFrame, lake: Lake, day: str, window: str) -> Met
         "hard bounces": int((bounces["bounce_category"] == HARD_BOUNCE).sum()),
         "subscribers": int(bounces["subscriber_key"].nunique()),
         "window (UTC)": window,
-        "by category": catalogue.page(
-            *_trend(
-                lake,
-                "raw_bounces",
-                BY_CATEGORY,
-                bounces.attrs[BY_CATEGORY],
-                day,
-                pictures.stacked_days,
-                order=BOUNCE_CATEGORIES,
-            ),
-            catalogue.counted("category", bounces.attrs[BY_CATEGORY]),
+        "by category": catalogue.counts_table("category", bounces.attrs[BY_CATEGORY]),
+        **_trend(
+            "categories over the last days",
+            trends.last_days(lake, "raw_bounces", BY_CATEGORY, day, bounces.attrs[BY_CATEGORY]),
+            BOUNCE_CATEGORIES,
+            pictures.stacked_days,
         ),
         "SMTP codes by category": catalogue.page(
             catalogue.by_category(bounces, "smtp_code", catalogue.SMTP_CODE)
@@ -85,19 +84,13 @@ def confirmed_bounce_staging(staging: pd.DataFrame, lake: Lake, day: str) -> Met
         "staged": len(staging),
         "carried over": int(staging["carried_since"].notna().sum()),
         "missing days": len(staging.attrs["missing_days"]),
-        "funnel": _funnel(confirmation.in_words(funnel), f"{days[0]} to {day}"),
-        "false flags avoided": catalogue.page(
-            _said_of_naive(naive),
-            *_trend(
-                lake,
-                "confirmed_bounce_staging",
-                FUNNEL,
-                funnel,
-                day,
-                pictures.lines_over_days,
-                order=("staged", WRONG),
-                words=confirmation.FUNNEL,
-            ),
+        **_funnel("funnel", confirmation.in_words(funnel), f"{days[0]} to {day}"),
+        "false flags avoided": _said_of_naive(naive),
+        **_trend(
+            "flags and false flags over the last days",
+            trends.last_days(lake, "confirmed_bounce_staging", FUNNEL, day, funnel),
+            ("staged", WRONG),
+            pictures.lines_over_days,
         ),
         "flags of a sync of every hard bounce": naive["flagged"],
         "of these wrong": naive["wrong"],
@@ -153,17 +146,12 @@ def crm_flag_changes(plan: pd.DataFrame, lake: Lake, day: str) -> Metadata:
         **{action: int(actions.get(action, 0)) for action in ACTIONS},
         "unmatched": int((plan["reason"] == "unmatched").sum()),
         "quarantined": len(quarantined),
-        "decisions": catalogue.page(
-            catalogue.reasons_table(plan),
-            *_trend(
-                lake,
-                "crm_flag_changes",
-                BY_ACTION,
-                actions,
-                day,
-                pictures.stacked_days,
-                order=ACTIONS[:-1],
-            ),
+        "decisions": catalogue.decisions_table(plan),
+        **_trend(
+            "changes over the last days",
+            trends.last_days(lake, "crm_flag_changes", BY_ACTION, day, actions),
+            (SET, REFRESH, CLEAR),
+            pictures.stacked_days,
         ),
         "flags by SFMC's own status": catalogue.page(
             "Right where SFMC says Held, wrong where SFMC mails the address.",
@@ -208,7 +196,7 @@ def crm_flag_updates(
     }
     return {
         **{outcome: int(outcomes.get(outcome, 0)) for outcome in OUTCOMES},
-        "from bounce to flag": _funnel(steps, day),
+        **_funnel("from bounce to flag", steps, day),
         "by action": catalogue.page(
             catalogue.table(
                 ["count", "action", "outcome"],
@@ -241,13 +229,12 @@ def list_views(instance_url: str) -> dg.MarkdownMetadataValue:
     )
 
 
-def _funnel(steps: Mapping[str, int], title: str) -> dg.MarkdownMetadataValue:
-    return catalogue.page(
-        catalogue.picture(
-            pictures.bars(steps, wrong=confirmation.FUNNEL[WRONG]), "from bounces to flags"
-        ),
-        catalogue.counted(title, steps),
-    )
+def _funnel(name: str, steps: Mapping[str, int], title: str) -> Metadata:
+    drawn = pictures.bars(steps, wrong=confirmation.FUNNEL[WRONG])
+    return {
+        name: catalogue.counts_table(title, steps),
+        f"{name}, drawn": catalogue.page(catalogue.picture(drawn, name)),
+    }
 
 
 def _said_of_naive(naive: Mapping[str, int]) -> str:
@@ -264,19 +251,10 @@ def _share(part: int, whole: int) -> float:
 
 
 def _trend(
-    lake: Lake,
-    asset: str,
-    attribute: str,
-    today: Mapping[str, int],
-    day: str,
-    draw: Callable[[pd.DataFrame], bytes],
-    *,
-    order: tuple[str, ...],
-    words: Mapping[str, str] | None = None,
-) -> list[str]:
-    """A picture of counts over the last days; nothing where there is but one day."""
-    counts = trends.last_days(lake, asset, attribute, day, today)
-    shown = counts.reindex(columns=list(order), fill_value=0).rename(columns=dict(words or {}))
-    if len(shown) < 2:
-        return []
-    return [catalogue.picture(draw(shown), f"the last {len(shown)} days")]
+    name: str, counts: pd.DataFrame, shown: Sequence[str], draw: Callable[[pd.DataFrame], bytes]
+) -> Metadata:
+    """A picture of some of the counts over days; nothing where there is but one day."""
+    if len(counts) < 2:
+        return {}
+    named = counts.reindex(columns=list(shown), fill_value=0).rename(columns=confirmation.FUNNEL)
+    return {name: catalogue.page(catalogue.picture(draw(named), name))}
