@@ -12,6 +12,7 @@ import click
 from bounce_sync.commands import output
 from bounce_sync.commands.demo import demo
 from bounce_sync.commands.dev import dev
+from bounce_sync.commands.doctor import doctor
 from bounce_sync.commands.explain import explain
 from bounce_sync.commands.run import run
 from bounce_sync.commands.undo import undo
@@ -29,7 +30,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, dev, run, explain, undo, sandbox):
+for command in (demo, dev, doctor, run, explain, undo, sandbox):
     cli.add_command(command)
 
 

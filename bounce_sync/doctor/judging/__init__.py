@@ -1,0 +1,1 @@
+"""What facts mean, without asking anybody: each function takes what was found and judges it."""
