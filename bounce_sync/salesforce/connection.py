@@ -37,6 +37,7 @@ from bounce_sync.salesforce.retrying import (
     code_and_message,
     persist,
     refusal,
+    token_refused,
 )
 from bounce_sync.salesforce.transport import Answer
 
@@ -50,6 +51,9 @@ HEADERS = {
 """On every request and every replay of it (facts/salesforce.md §7)."""
 
 T = TypeVar("T")
+
+Envelope = Callable[[str], bytes]
+"""A body made for the access token: SOAP carries it in the envelope."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ class Connection:
         what: str,
         read: Callable[[Answer], T],
         json: Any = None,
-        data: bytes | None = None,
+        data: bytes | Envelope | None = None,
         headers: Mapping[str, str] | None = None,
         seconds: float = transport.READ_SECONDS,
         replay: bool = True,
@@ -218,7 +222,7 @@ class Connection:
         target: str,
         what: str,
         body: Any,
-        data: bytes | None,
+        data: bytes | Envelope | None,
         headers: Mapping[str, str] | None,
         seconds: float,
         replay: bool,
@@ -235,7 +239,7 @@ class Connection:
                 response = self._session.request(
                     method,
                     token.instance_url + target,
-                    data=data,
+                    data=data(token.bearer) if callable(data) else data,
                     headers={**sent, "Authorization": f"Bearer {token.bearer}"},
                     timeout=(transport.CONNECT_SECONDS, seconds),
                     proxies=transport.proxies_for(token.instance_url),
@@ -253,13 +257,13 @@ class Connection:
 
         token = self._tokens.current()
         response = once(token)
-        if response.status_code == 401:
+        if token_refused(response):
             response = once(self._tokens.current(stale=token))
-        if response.status_code == 401:
+        if token_refused(response):
             code, message = code_and_message(body_of(response))
             raise AuthenticationFailed(
                 what,
-                f"HTTP 401 {code}: {message}.",
+                f"HTTP {response.status_code} {code}: {message}.",
                 remedy_of_request(401, code, message).advice,
             )
         if not 200 <= response.status_code < 300:

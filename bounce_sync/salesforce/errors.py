@@ -163,6 +163,12 @@ REMEDIES: dict[str, Remedy] = {
     "INVALID_QUERY_LOCATOR": Remedy(
         Action.STOP, "A query's cursor expired while it was read; run again."
     ),
+    "INSUFFICIENT_ACCESS": Remedy(
+        Action.STOP,
+        "Changing the org's set-up needs the permissions 'Modify Metadata Through Metadata API "
+        "Functions' and 'Customize Application': see `bounce-sync setup --help`.",
+        alert=True,
+    ),
     "REQUEST_LIMIT_EXCEEDED": _DAY_SPENT,
     "SERVER_UNAVAILABLE": _EDGE,
     "UNKNOWN_EXCEPTION": _RARE,

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import requests
 import tenacity
+from lxml import etree
 
 from bounce_sync.salesforce.errors import (
     Action,
@@ -87,15 +88,36 @@ def refusal(
 
 
 def body_of(response: requests.Response) -> Any:
-    """The JSON of a refusal; None for HTML and the like."""
+    """The JSON of a refusal, a SOAP fault in the same shape; None for HTML and the like."""
     try:
         return response.json()
     except requests.exceptions.JSONDecodeError:
+        return _fault(response.content)
+
+
+def _fault(content: bytes) -> dict[str, str] | None:
+    """A SOAP fault: its code comes with a prefix (``sf:``), and again before its message."""
+    try:
+        root = etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True))
+    except etree.XMLSyntaxError:
         return None
+    fault = root.find("{*}Body/{*}Fault")
+    if fault is None:
+        return None
+    code = (fault.findtext("faultcode") or "").rpartition(":")[2]
+    message = (fault.findtext("faultstring") or "").removeprefix(f"{code}: ")
+    return {"errorCode": code, "message": message}
+
+
+def token_refused(response: requests.Response) -> bool:
+    """Whether the token is dead: 401, or what SOAP says instead under 500."""
+    if response.status_code == 500:
+        return code_and_message(body_of(response))[0] == "INVALID_SESSION_ID"
+    return response.status_code == 401
 
 
 def code_and_message(body: Any) -> tuple[str, str]:
-    """Of a list of errors (REST), or one (Bulk 1.0, OAuth); empty for anything else."""
+    """Of a list of errors (REST), or one (Bulk 1.0, OAuth, SOAP); empty for anything else."""
     error = body[0] if isinstance(body, list) and body else body
     if not isinstance(error, dict):
         return "", ""

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bounce_sync.sandbox import founding
 from bounce_sync.sandbox.store import SandboxError, Store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -60,6 +61,11 @@ def sandbox() -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of CSV files to load instead of simulating.",
 )
+@click.option(
+    "--bare",
+    is_flag=True,
+    help="Without the fields, data extensions and automations that `bounce-sync setup` makes.",
+)
 @_explained
 def create(
     directory: Path,
@@ -67,6 +73,7 @@ def create(
     days: int | None,
     seed: int | None,
     data: Path | None,
+    bare: bool,
 ) -> None:
     """Makes a tenant: simulated, or loaded from CSV files.
 
@@ -81,13 +88,15 @@ def create(
             raise click.UsageError("--data goes without --subscribers, --days and --seed")
         from bounce_sync.sandbox import csv_folder
 
-        csv_folder.create(directory, data)
+        csv_folder.create(directory, data, bare=bare)
     else:
         from bounce_sync.sandbox.simulation import simulate
 
         seed = 7 if seed is None else seed
         with Store.making(directory, seed=seed) as store:
             simulate(store, subscribers=subscribers or 20_000, days=days or 60, seed=seed)
+            if bare:
+                founding.strip(store)
     with Store.open(directory) as store:
         click.echo(_summary(store))
 

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from bounce_sync.sandbox import csv_records, csv_values
+from bounce_sync.sandbox import csv_records, csv_values, founding
 from bounce_sync.sandbox.csv_file import Column, Complaints, CsvFile, Row, default
 from bounce_sync.sandbox.store import ACCOUNT_ID, SandboxError, Store
 
@@ -43,11 +43,13 @@ FIRST_JOINED = datetime(2020, 1, 1)  # noqa: DTZ001 - server time is naive
 """When the first subscriber joined where the file doesn't say; each next one a second later."""
 
 
-def create(directory: Path | str, folder: Path | str, *, utc_offset: str = "-06:00") -> None:
+def create(
+    directory: Path | str, folder: Path | str, *, utc_offset: str = "-06:00", bare: bool = False
+) -> None:
     """Makes a sandbox in ``directory`` from the files in ``folder``.
 
-    Raises SandboxError that lists what is wrong with the files, by file, line and column; nothing
-    is made then.
+    With ``bare`` it is a tenant that nobody has set up (``founding.strip``). Raises SandboxError
+    that lists what is wrong with the files, by file, line and column; nothing is made then.
     """
     folder = Path(folder)
     _look_around(folder)
@@ -57,6 +59,8 @@ def create(directory: Path | str, folder: Path | str, *, utc_offset: str = "-06:
         directory, account_id=enterprise, business_units=units, utc_offset=utc_offset
     ) as store:
         load(store, folder)
+        if bare:
+            founding.strip(store)
 
 
 def load(store: Store, folder: Path) -> None:

@@ -73,6 +73,23 @@ def delivery_extensions(store: Store) -> None:
         store.create_data_extension(customer_key, fields, sendable_field="SubscriberKey")
 
 
+def strip(store: Store) -> None:
+    """Takes away what a set-up makes: the fields, the data extensions, automations and Journeys.
+
+    The tenant and the org are then as before anybody prepared them.
+    """
+    for object_name in ("Contact", "Lead"):
+        for name in ("Hard_Bounce__c", "Hard_Bounce_Date__c"):
+            store.remove_field(object_name, name)
+    for customer_key in DELIVERY_EXTENSIONS:
+        row = store.data_extension(customer_key)
+        if row is not None:
+            store.execute(f"DROP TABLE {row['row_table']}")
+            for table in ("data_extension", "data_extension_field"):
+                store.execute(f"DELETE FROM {table} WHERE object_id = ?", (row["object_id"],))
+    store.set_setting("delivery", "absent")
+
+
 def org(store: Store) -> None:
     """The CRM's objects with their standard fields and ours, the organization and its user."""
     for object_name, text in schema.STANDARD_FIELDS.items():

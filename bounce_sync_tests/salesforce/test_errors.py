@@ -118,6 +118,7 @@ REQUESTS = [
     (429, "REQUEST_LIMIT_EXCEEDED", "ConcurrentPerOrgLongTxn Limit exceeded.", 5),
     (503, "SERVER_UNAVAILABLE", "down for maintenance", 5),
     (500, "UNKNOWN_EXCEPTION", "error id 42", 3),
+    (500, "INSUFFICIENT_ACCESS", "use of the Metadata API requires ModifyMetadata", 1),
     (400, "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access", 5),
     (403, "API_DISABLED_FOR_ORG", "not enabled", 1),
     (403, "API_CURRENTLY_DISABLED", "disabled", 1),

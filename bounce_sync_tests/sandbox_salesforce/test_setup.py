@@ -163,13 +163,21 @@ def test_a_permission_set_by_metadata(org: Org) -> None:
         "<objectPermissions><allowEdit>true</allowEdit><allowRead>true</allowRead>"
         "<object>Contact</object></objectPermissions>"
     )
+    alone = soap(org, "createMetadata", f'<metadata xsi:type="PermissionSet">{body}</metadata>')
+    assert "depends on permission(s): Read Account" in str(text(alone, "message"))
+    body += (
+        "<objectPermissions><allowRead>true</allowRead><object>Account</object>"
+        "<viewAllRecords>true</viewAllRecords></objectPermissions>"
+    )
     answer = soap(org, "createMetadata", f'<metadata xsi:type="PermissionSet">{body}</metadata>')
     assert text(answer, "success") == ["true"]
     assert org.query("SELECT Field, PermissionsEdit FROM FieldPermissions") == [
         {"Field": "Contact.Dead__c", "PermissionsEdit": True}
     ]
-    assert org.query("SELECT SobjectType, PermissionsDelete FROM ObjectPermissions") == [
-        {"SobjectType": "Contact", "PermissionsDelete": False}
+    shown = "SELECT SobjectType, PermissionsEdit, PermissionsViewAllRecords FROM ObjectPermissions"
+    assert org.query(f"{shown} ORDER BY SobjectType") == [
+        {"SobjectType": "Account", "PermissionsEdit": False, "PermissionsViewAllRecords": True},
+        {"SobjectType": "Contact", "PermissionsEdit": True, "PermissionsViewAllRecords": False},
     ]
     assert "Dead__c" not in field_names(org)  # nobody has the set yet
     parent = org.column("SELECT Id FROM PermissionSet WHERE Name = 'Writer'")[0]
@@ -251,6 +259,58 @@ def test_a_deployment_that_fails_or_only_checks_changes_nothing(org: Org) -> Non
     assert text(deploy(org, FILES, check_only=True), "status") == ["Succeeded"]
     assert org.store.execute("SELECT 1 FROM field WHERE name = 'Dead__c'").fetchone() is None
     assert org.column("SELECT Name FROM PermissionSet WHERE Name = 'Writer'") == []
+
+
+LIST_VIEW = (
+    "<listViews><fullName>Dead_Ones</fullName><columns>FULL_NAME</columns>"
+    "<columns>Gone__c</columns><filterScope>Everything</filterScope><label>Dead</label></listViews>"
+)
+REPORT = (
+    f'<Report xmlns="{NAMESPACE}"><columns><field>Contact$Dead__c</field></columns>'
+    "<format>Tabular</format><name>Dead</name><reportType>Dead_Contacts__c</reportType></Report>"
+)
+REPORT_TYPE = (
+    f'<ReportType xmlns="{NAMESPACE}"><baseObject>Contact</baseObject><category>accounts</category>'
+    "<deployed>true</deployed><label>Dead</label><sections><columns><checkedByDefault>true"
+    "</checkedByDefault><field>Dead__c</field><table>Contact</table></columns>"
+    "<masterLabel>Dead</masterLabel></sections></ReportType>"
+)
+FOLDER = f'<ReportFolder xmlns="{NAMESPACE}"><name>Dead</name></ReportFolder>'
+
+
+def test_what_a_component_names_has_to_be_there(org: Org) -> None:
+    def problems(files: dict[str, str]) -> str:
+        return str(text(deploy(org, FILES | files), "problem"))
+
+    field = FILES["objects/Contact.object"]
+    views = field.replace("</CustomObject>", LIST_VIEW + "</CustomObject>")
+    assert "view column: Gone__c" in problems({"objects/Contact.object": views})
+    report = {"reports/Dead/Dead.report": REPORT}
+    assert "Cannot find folder:Dead" in problems(report)
+    report |= {"reports/Dead-meta.xml": FOLDER}
+    assert "invalid report type: Dead_Contacts__c" in problems(report)
+    report |= {"reportTypes/Dead_Contacts.reportType": REPORT_TYPE}
+    wrong = REPORT.replace("Dead__c</field", "Gone__c</field")
+    said = problems(report | {"reports/Dead/Dead.report": wrong})
+    assert "no CustomField named Contact.Gone__c" in said
+    assert problems(report) == "[]"
+    listed = soap(org, "listMetadata", "<queries><type>ReportFolder</type></queries>")
+    assert text(listed, "fullName") == ["Dead"]
+
+
+def test_a_member_that_the_zip_lacks_is_named(org: Org) -> None:
+    listed = "<types><members>Reader</members><name>PermissionSet</name></types><version>"
+    manifest = FILES["package.xml"].replace("<version>", listed)
+    status = deploy(org, FILES | {"package.xml": manifest})
+    assert "'Reader' of type PermissionSet was named in package.xml" in str(text(status, "problem"))
+    assert org.column("SELECT Name FROM PermissionSet WHERE Name = 'Writer'") == []
+
+
+def test_without_the_permission_every_metadata_call_is_a_fault(org: Org) -> None:
+    org.store.set_setting("missing_permissions", "ModifyMetadata")
+    answer = soap(org, "listMetadata", "<queries><type>Layout</type></queries>")
+    assert answer.findtext("faultcode") == "sf:INSUFFICIENT_ACCESS"
+    assert "ModifyMetadata permissions" in str(answer.findtext("faultstring"))
 
 
 def test_soap_says_what_it_doesnt_do(org: Org, capfd: pytest.CaptureFixture[str]) -> None:

@@ -25,6 +25,8 @@ setting                        default      meaning
                                             ``runallonce`` does
 ``inactive_contacts``          (none)       contact keys that may not enter a Journey by event
 ``flag_field, date_field``     Hard_…__c    fields of the CRM that the Journeys write
+``delivery``                   (there)      ``absent``: no automations and Journeys of the delivery
+                                            are made when the tenant is served
 ``today``                      (clock)      the tenant's present in server time: GETDATE()
 =============================  ===========  ========================================================
 """

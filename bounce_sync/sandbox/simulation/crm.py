@@ -227,7 +227,7 @@ class _Shift:
 
     def untick(self) -> None:
         """Reps who know better take flags away."""
-        for sobject in ("Contact", "Lead"):
+        for sobject in filter(self._has_flag, ("Contact", "Lead")):
             flagged = self._store.execute(
                 f'SELECT Id FROM "{sobject}" WHERE Hard_Bounce__c = 1 AND NOT IsDeleted'
                 f"{' AND NOT IsConverted' if sobject == 'Lead' else ''} ORDER BY Id"
@@ -250,11 +250,17 @@ class _Shift:
             sobject = _sobject(record_id)
             if sobject is None or not self._is_live(sobject, record_id):
                 continue
+            if not self._has_flag(sobject):
+                continue
             at = self._later()
             dated = self._chance.random() >= _TICKED_WITHOUT_DATE
             fields = {"Hard_Bounce_Date__c": self._hands.time(at)} if dated else {}
             self._hands.edit(sobject, record_id, at, Hard_Bounce__c=1, **fields)
             self._hands.log(at, "tick", record_id=record_id)
+
+    def _has_flag(self, sobject: str) -> bool:
+        """Not in an org that nobody has set up."""
+        return any(row["name"] == "Hard_Bounce__c" for row in self._store.fields(sobject))
 
     def _is_live(self, sobject: str, record_id: str) -> bool:
         converted = "IsConverted" if sobject == "Lead" else "0"

@@ -29,23 +29,45 @@ QUERY, JOURNEY = 300, 952
 
 
 def found(store: Store) -> None:
-    """Makes the automations that deliver to the CRM, and their Journeys, where they are missing."""
+    """Makes the automations that deliver to the CRM, and their Journeys, where they are missing.
+
+    Not in a tenant that nobody has set up (setting ``delivery`` is ``absent``).
+    """
+    if store.setting("delivery", "") == "absent":
+        return
     with store.transaction():
         journeys.found(store)
         for key in (journeys.SET, journeys.RELEASE):
             at = server_time(store.now())
-            activity = {
-                "name": key,
-                "objectTypeId": JOURNEY,
-                "activityObjectId": key,
-                "displayOrder": 1,
-            }
-            steps = [{"name": "Journey", "step": 1, "activities": [activity]}]
             store.execute(
                 "INSERT OR IGNORE INTO automation (object_id, customer_key, name, mid, steps,"
                 " created_date, modified_date) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (new_id(), key, key, store.account_id, json.dumps(steps), at, at),
+                (new_id(), key, key, store.account_id, json.dumps([_entry(key)]), at, at),
             )
+
+
+def build_journeys(store: Store) -> None:
+    """What a person does in Journey Builder: makes both Journeys, whose entry starts with the
+    automations that are there. Each automation gets the Journey as its last step."""
+    with store.transaction():
+        journeys.found(store)
+        for key in (journeys.SET, journeys.RELEASE):
+            row = store.execute("SELECT steps FROM automation WHERE customer_key = ?", (key,))
+            steps = [*json.loads(row.fetchone()["steps"]), _entry(key)]
+            store.execute(
+                "UPDATE automation SET steps = ? WHERE customer_key = ?", (json.dumps(steps), key)
+            )
+
+
+def _entry(key: str) -> dict[str, Any]:
+    """The step by which a Journey takes its data extension in."""
+    activity = {
+        "name": key,
+        "objectTypeId": JOURNEY,
+        "activityObjectId": key,
+        "displayOrder": 1,
+    }
+    return {"name": "Journey", "step": 1, "activities": [activity]}
 
 
 def status(store: Store, automation: sqlite3.Row) -> int:

@@ -218,6 +218,12 @@ def make_permission_set(
                 "INVALID_CROSS_REFERENCE_KEY",
                 f"In field: field - no CustomField named {grant.get('field')} found",
             )
+    opened = {grant.get("object") for grant in object_grants if _on(grant, "allowRead")}
+    if "Contact" in opened and "Account" not in opened:
+        return RowError(
+            "FIELD_INTEGRITY_EXCEPTION",
+            "Permission Read Contact depends on permission(s): Read Account",
+        )
     with service.writing, service.store.transaction() as connection:
         row = connection.execute('SELECT "Id" FROM "PermissionSet" WHERE "Name" = ?', (name,))
         found = row.fetchone()
@@ -247,15 +253,20 @@ def make_permission_set(
             ],
         )
         rights = ("Create", "Read", "Edit", "Delete")
+        reach = ("ViewAllRecords", "ModifyAllRecords")
         service.store.insert(
             "ObjectPermissions",
-            ("Id", "ParentId", "SobjectType", *(f"Permissions{right}" for right in rights)),
+            (
+                *("Id", "ParentId", "SobjectType"),
+                *(f"Permissions{right}" for right in (*rights, *reach)),
+            ),
             [
                 (
                     new_id("110"),
                     parent,
                     grant.get("object"),
                     *(_on(grant, f"allow{right}") for right in rights),
+                    *(_on(grant, f"{right[0].lower()}{right[1:]}") for right in reach),
                 )
                 for grant in object_grants
             ],

@@ -10,6 +10,7 @@ from lxml import etree
 
 from bounce_sync.sandbox.salesforce.errors import RowError
 from bounce_sync.sandbox.salesforce.setup import changes
+from bounce_sync.sandbox.salesforce.setup.references import unresolved
 from bounce_sync.sandbox.salesforce.soap import SoapFault, text
 from bounce_sync.sandbox.store import crm_time
 
@@ -63,6 +64,8 @@ def apply_component(
             parts(element, "fieldPermissions"),
             parts(element, "objectPermissions"),
         )
+    else:
+        outcome = unresolved(service, kind, full_name, element)
     if isinstance(outcome, RowError):
         return outcome
     inside = "".join(

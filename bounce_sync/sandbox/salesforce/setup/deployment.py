@@ -27,6 +27,8 @@ from bounce_sync.sandbox.store import crm_time
 if TYPE_CHECKING:
     from bounce_sync.sandbox.salesforce.service import Service
 
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+
 FOLDERS = {
     "permissionsets": "PermissionSet",
     "reportTypes": "ReportType",
@@ -48,7 +50,9 @@ def deploy(service: Service, asked: etree._Element, _: str) -> str:
     results: list[dict[str, Any]] = []
     with service.writing, service.store.transaction() as connection:
         connection.execute("SAVEPOINT deploy")
-        for kind, full_name, element in _packed(archive):
+        packed = _packed(archive)
+        results += _not_found(archive, {(kind, full_name) for kind, full_name, _ in packed})
+        for kind, full_name, element in packed:
             refused = apply_component(service, kind, element)
             problem = refused.message if refused else None
             results.append({"type": kind, "fullName": full_name, "problem": problem})
@@ -67,16 +71,36 @@ def deploy(service: Service, asked: etree._Element, _: str) -> str:
     return f"<result><done>false</done><id>{deploy_id}</id><state>Queued</state></result>"
 
 
+def _not_found(archive: zipfile.ZipFile, packed: set[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Members of the package.xml that the zip doesn't have; a folder of reports is a Report."""
+    manifest = next((each for each in archive.namelist() if each.endswith("package.xml")), None)
+    if manifest is None:
+        raise metadata_fault("INVALID_FILE", "No package.xml found")
+    root = etree.fromstring(archive.read(manifest), _PARSER)
+    packed |= {("Report", name) for kind, name in packed if kind == "ReportFolder"}
+    return [
+        {
+            "type": kind,
+            "fullName": member,
+            "problem": f"An object '{member}' of type {kind} was named in package.xml, but was not"
+            " found in zipped directory",
+        }
+        for listed in root.iter(f"{{{NAMESPACE}}}types")
+        for kind in texts(listed, "name")
+        for member in texts(listed, "members")
+        if member != "*" and (kind, member) not in packed
+    ]
+
+
 def _packed(archive: zipfile.ZipFile) -> list[tuple[str, str, etree._Element]]:
-    """The components of a zip in the Metadata API's layout: fields first, then permission sets."""
+    """The components of a zip in the Metadata API's layout, those first that others name."""
     found: list[tuple[str, str, etree._Element]] = []
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
     for path in archive.namelist():
         folder, _, name = path.removeprefix("unpackaged/").partition("/")
         if not name or name.endswith("/") or folder == "package.xml":
             continue
         try:
-            root = etree.fromstring(archive.read(path), parser)
+            root = etree.fromstring(archive.read(path), _PARSER)
         except etree.XMLSyntaxError as error:
             raise metadata_fault("INVALID_FILE", f"{path} is no XML: {error}") from None
         if folder == "objects":
@@ -86,14 +110,18 @@ def _packed(archive: zipfile.ZipFile) -> list[tuple[str, str, etree._Element]]:
                     full_name = f"{owner}.{text(part, 'fullName')}"
                     _name(part, full_name)
                     found.append((kind, full_name, part))
+        elif folder == "reports" and name.endswith("-meta.xml"):
+            full_name = name.removesuffix("-meta.xml")
+            _name(root, full_name)
+            found.append(("ReportFolder", full_name, root))
         elif folder in FOLDERS:
             full_name = name.rsplit(".", 1)[0]
             _name(root, full_name)
             found.append((FOLDERS[folder], full_name, root))
         else:
             found.append((local(root), name.rsplit(".", 1)[0], root))
-    order = {"CustomField": 0, "PermissionSet": 1}
-    return sorted(found, key=lambda one: order.get(one[0], 2))
+    order = {"CustomField": 0, "PermissionSet": 1, "ReportFolder": 2, "ReportType": 2}
+    return sorted(found, key=lambda one: order.get(one[0], 3))
 
 
 def _name(element: etree._Element, full_name: str) -> None:

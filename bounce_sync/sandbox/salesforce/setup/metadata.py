@@ -1,7 +1,8 @@
 """The Metadata API over SOAP: create, update, delete, read, list, and file-based deploy.
 
 Custom fields and permission sets take effect; other components (list views, reports, report
-types, layouts…) are kept as they were sent and can be read back.
+types, layouts…) are kept as they were sent, if the custom fields that they name are there, and can
+be read back. Without the permission ModifyMetadata every call is a fault.
 """
 
 from __future__ import annotations
@@ -54,6 +55,12 @@ def soap(service: Service, call: Call, version: str) -> Answer:
     try:
         if service.sessions.find(session_header(call)) is None:
             raise metadata_fault("INVALID_SESSION_ID", "Invalid Session ID found in SessionHeader")
+        if service.lacks("ModifyMetadata"):
+            raise metadata_fault(
+                "INSUFFICIENT_ACCESS",
+                "use of the Metadata API requires a user with the ModifyAllData or ModifyMetadata"
+                " permissions",
+            )
         asked = operation(call, NAMESPACE)
         name = etree.QName(asked).localname
         act = OPERATIONS.get(name)
