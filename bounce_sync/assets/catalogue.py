@@ -220,6 +220,7 @@ def by_category(frame: pd.DataFrame, column: str, looks: str, most: int = 10) ->
         counted["n"],
         aggfunc="sum",
     ).fillna(0)
+    counts = counts[[name for name in (*BOUNCE_CATEGORIES, NOT_ALLOWED) if name in counts]]
     commonest = counts.sum(axis="columns").sort_values(ascending=False).index[:most]
     return table(
         ["count", column.replace("_", " "), *map(str, counts.columns)],

@@ -164,7 +164,7 @@ def crm_flag_changes(plan: pd.DataFrame, lake: Lake, day: str) -> Metadata:
             ),
         ),
         **{
-            f"precision of the flags {name}": share
+            f"precision of the flags {name}": round(share, 4)
             for name, share in shares.items()
             if share is not None
         },

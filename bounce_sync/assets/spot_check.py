@@ -13,6 +13,8 @@ from bounce_sync.tables import BOUNCE_CATEGORIES, WRITTEN
 
 RECORDS = 5
 
+_NEVER_BACK = "A date never moves back: where the CRM's is the later one, it was there before."
+
 _KEYS = ["object", "record_id", "subscriber_key"]
 
 
@@ -39,12 +41,12 @@ def page(
     except (SalesforceError, MissingTable) as error:
         return f"The records can't be read again: {error}"
     found = (
-        rows[[*_KEYS, "action"]]
+        rows[[*_KEYS, "action", "reason"]]
         .merge(plan[[*_KEYS, "status", "bounced_at"]], how="left", on=_KEYS)
         .merge(bounces, how="left", on="subscriber_key")
         .merge(now[["object", "record_id", "email", "flag", "flag_date"]], how="left")
     )
-    return catalogue.table(
+    return f"{_NEVER_BACK}\n\n" + catalogue.table(
         [
             "record",
             "written",
@@ -59,7 +61,7 @@ def page(
             [
                 f"[{row.object} {row.record_id}]"
                 f"({url}/lightning/r/{row.object}/{row.record_id}/view)",
-                row.action,
+                f"{row.action} ({row.reason})",
                 row.status,
                 _time(row.bounced_at),
                 _time(row.flag_date),
