@@ -15,7 +15,7 @@ import pytest
 
 from bounce_sync import tables
 from bounce_sync.marketing_cloud.connection import ALL_UNITS, Account
-from bounce_sync.marketing_cloud.errors import FileMissing, UnreadableFile
+from bounce_sync.marketing_cloud.errors import FileMissing, NotByKey, UnreadableFile
 from bounce_sync.marketing_cloud.sources.files import FilesSource
 from bounce_sync.sandbox.export import export
 from bounce_sync_tests.marketing_cloud.tenants import CHILD, DAY, PARENT, Tenant, day, tuples

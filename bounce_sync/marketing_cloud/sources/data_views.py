@@ -137,12 +137,9 @@ class DataViewsSource:
     def bounces(self, window: Window) -> pd.DataFrame:
         """Every bounce event of the window, of every business unit; see `Source.bounces`."""
         tasks = [Task[pa.Table](unit, window) for unit in self._account.units]
-        found = rows.finish_bounces(
+        return rows.finish_bounces(
             gather(tasks, self._window_of_bounces, len(tasks), MOST_HALVINGS)
         )
-        if found.repeated:
-            self._say(f"{found.repeated} bounces equal to another in every column were dropped.")
-        return found.frame
 
     def _window_of_bounces(self, task: Task[pa.Table], stop: threading.Event) -> pa.Table:
         unit = self._units[task.unit]
@@ -169,7 +166,7 @@ class DataViewsSource:
                 self._table(page, place)[0]
                 for page, place in self._run(unit, BOUNCES, "bounces_of")
             ]
-        return rows.finish_bounces(tables).frame
+        return rows.finish_bounces(tables)
 
     def _bounces(self, page: RowsetPage, task: Task[pa.Table], place: Place) -> pa.Table:
         table, times = self._table(page, place)

@@ -121,10 +121,7 @@ class FilesSource:
                 continue
             seen.add(digest)
             tables += list(self._bounces(kind, file, content, window))
-        found = rows.finish_bounces(tables)
-        if found.repeated:
-            self._say(f"{found.repeated} bounces equal to another in every column were dropped.")
-        return found.frame
+        return rows.finish_bounces(tables)
 
     def bounces_of(self, keys: Sequence[str]) -> pd.DataFrame:
         """By SOAP, where the format has statuses asked there; see `Source.bounces_of`."""

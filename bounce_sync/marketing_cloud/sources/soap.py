@@ -94,10 +94,7 @@ class SoapSource:
         """Every bounce event of the window, of every business unit; see `Source.bounces`."""
         series = Series("Retrieve BounceEvent", self._ask, self._read)
         tasks = [Task[pa.Table](unit, window) for unit in self._units]
-        found = rows.finish_bounces(self._retriever.everything(series, tasks))
-        if found.repeated:
-            self._say(f"{found.repeated} bounces equal to another in every column were dropped.")
-        return found.frame
+        return rows.finish_bounces(self._retriever.everything(series, tasks))
 
     def bounces_of(self, keys: Sequence[str]) -> pd.DataFrame:
         """Every bounce of these subscribers; see `Source.bounces_of`."""
@@ -114,7 +111,7 @@ class SoapSource:
         asked = [(unit, chunk) for unit in self._units for chunk in key_chunks(keys)]
         with ThreadPoolExecutor(self._retriever.workers) as pool:
             tables = [table for found in pool.map(read, asked) for table in found]
-        return rows.finish_bounces(tables).frame
+        return rows.finish_bounces(tables)
 
     @property
     def _all_units(self) -> bool:
