@@ -9,6 +9,7 @@ from bounce_sync.assets import catalogue, contracts, descriptions
 from bounce_sync.assets.partitions import DAILY, OFFSET
 from bounce_sync.assets.resources import Crm, Installation, MarketingCloud, PolicyResource
 from bounce_sync.environment import HELD_BY_KEY
+from bounce_sync.marketing_cloud.rows import REPEATED
 from bounce_sync.rules import identity, server_time
 from bounce_sync.rules.policy import SyncPolicy
 from bounce_sync.rules.texts import is_in
@@ -75,13 +76,14 @@ def raw_bounces(
             f"lake ({lake.path('raw_bounces', day)}) and materialise again.",
             allow_retries=False,
         )
-    bounces.attrs = {
+    bounces.attrs |= {
         descriptions.BY_CATEGORY: catalogue.by(bounces, "bounce_category", BOUNCE_CATEGORIES)
     }
     return dg.Output(
         bounces,
         metadata={
             **descriptions.raw_bounces(bounces, lake, day, str(window)),
+            "equal rows dropped": bounces.attrs[REPEATED],
             "sfmc calls": marketing_cloud.calls,
         },
     )

@@ -97,12 +97,24 @@ class DataExtensions:
         )
         found = []
         for page, _ in self._retriever.pages(question, place):
-            for name, kind, length, is_key in zip(
-                *(page.columns[each].to_pylist() for each in properties), strict=True
-            ):
+            for name, kind, length, is_key in page.texts(*properties):
                 size = int(length) if length and kind == "Text" else None
                 found.append(Field(str(name), str(kind), size, is_key == "true"))
         return found
+
+    def sent_by(self, key: str) -> str | None:
+        """The column by which it is sendable to the Subscriber Key; None if it isn't."""
+        properties = ("SendableDataExtensionField.Name", "SendableSubscriberField.Name")
+        place = Place(f"Retrieve DataExtension {key}", self._unit)
+        question = soap.Retrieve(
+            "DataExtension", properties, soap.condition("CustomerKey", "equals", key)
+        )
+        for page, _ in self._retriever.pages(question, place):
+            for column, relates_to in page.texts(*properties):
+                # Created as "Subscriber Key", given back as "_SubscriberKey" (facts §6).
+                if (relates_to or "").strip("_").replace(" ", "") == "SubscriberKey":
+                    return column
+        return None
 
     def ensure(self, wanted: DataExtension) -> bool:
         """Make the data extension if it's missing; True if it was.

@@ -99,10 +99,10 @@ class QueryActivities:
 
     def _prepare(self, key: str, target: str, text: str) -> str:
         """The id of the query, which now has this text."""
-        query = self._ids.get(key) or self._find(key)
+        query = self._ids.get(key) or self.find(key)
         if query is None:
-            self._create(key, target, text)
-            query = self._find(key)
+            self.create(key, target, text)
+            query = self.find(key)
             if query is None:
                 place = Place(f"query activity {key}", self._unit)
                 raise UnreadableAnswer(place, "It was made, and isn't there")
@@ -116,17 +116,19 @@ class QueryActivities:
         self._ids[key] = query
         return query
 
-    def _find(self, key: str) -> str | None:
+    def find(self, key: str) -> str | None:
+        """The id of the query with this external key, None where there is none."""
         question = soap.Retrieve(
             "QueryDefinition", ("ObjectID",), soap.condition("CustomerKey", "equals", key)
         )
         place = Place(f"Retrieve QueryDefinition {key}", self._unit)
         for page, _ in self._retriever.pages(question, place):
-            for found in page.columns["ObjectID"].to_pylist():
+            for (found,) in page.texts("ObjectID"):
                 return found
         return None
 
-    def _create(self, key: str, target: str, text: str) -> None:
+    def create(self, key: str, target: str, text: str, update: str = "Overwrite") -> None:
+        """Make a query that writes to `target`; `update` is Overwrite, Update or Append."""
         named = soap.named_text
         made = soap.typed(
             "Objects",
@@ -134,7 +136,7 @@ class QueryActivities:
             *named(CustomerKey=key, Name=key, Description="Made by bounce_sync.", QueryText=text),
             *named(TargetType="DE"),
             soap.element("DataExtensionTarget", *named(CustomerKey=target, Name=target)),
-            *named(TargetUpdateType="Overwrite"),
+            *named(TargetUpdateType=update),
         )
         body = soap.element("CreateRequest", soap.element("Options"), made)
         place = Place(f"Create query activity {key}", self._unit)

@@ -8,7 +8,6 @@ are checked and converted a page at a time, without a Python object per cell.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -34,6 +33,7 @@ from bounce_sync.tables import (
 Column: TypeAlias = Sequence[str | None] | pa.Array
 
 UTC_TIME = pa.timestamp("us", "UTC")
+REPEATED = "equal_rows_dropped"
 _ALIASES = {
     "technical or other bounce": "Technical/Other bounce",
     "technical bounce": "Technical/Other bounce",
@@ -233,22 +233,19 @@ def only_held(subscribers: pa.Table) -> pa.Table:
     return subscribers.filter(pc.equal(subscribers["status"], HELD))
 
 
-@dataclass(frozen=True)
-class Bounces:
-    """The finished frame, and how many rows were dropped for being equal to another in all."""
+def finish_bounces(tables: Iterable[pa.Table]) -> pd.DataFrame:
+    """All windows' rows as one `RawBounces` frame, in order of time, each event once.
 
-    frame: pd.DataFrame
-    repeated: int
-
-
-def finish_bounces(tables: Iterable[pa.Table]) -> Bounces:
-    """All windows' rows as one `RawBounces` frame, in order of time, each event once."""
+    Rows equal in every column are one event; ``attrs[REPEATED]`` says how many were dropped.
+    """
     whole = pa.concat_tables([BOUNCES.empty_table(), *tables])
     once = whole.group_by(whole.column_names, use_threads=False).aggregate([])
     order = ("event_at", "business_unit", "subscriber_key", "job_id", "bounce_category")
     order += tuple(name for name in whole.column_names if name not in order)
     once = once.sort_by([(name, "ascending") for name in order])
-    return Bounces(to_frame(RawBounces, once), len(whole) - len(once))
+    frame = to_frame(RawBounces, once)
+    frame.attrs[REPEATED] = len(whole) - len(once)
+    return frame
 
 
 def finish_held(

@@ -119,6 +119,8 @@ def test_any_road_leads_there(
         staging = installation.runner.lake.read("confirmed_bounce_staging", DAY)
         assert tuples(staging, staging.columns) == sorted(world.staging)
         assert installation.flags() == world.flags
+        assert outcome.report is not None
+        assert outcome.report.number("raw_bounces", "equal rows dropped") == 1
         line = outcome.line()
         assert (line["set"], line["refresh"], line["clear"]) == (2, 1, 2)
         assert (line["written"], line["unmatched"]) == (5, 1)

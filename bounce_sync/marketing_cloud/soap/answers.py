@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 from lxml import etree
@@ -59,6 +60,10 @@ class Page:
     rows: int
     request_id: str
     more: bool
+
+    def texts(self, *names: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of these properties, as plain texts."""
+        return zip(*(self.columns[name].to_pylist() for name in names), strict=True)
 
     def fingerprint(self) -> int:
         """The same for pages of the same rows."""
