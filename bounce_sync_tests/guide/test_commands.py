@@ -6,13 +6,13 @@ import os
 import re
 import signal
 import subprocess
-from datetime import date, timedelta
 
 import duckdb
 import pytest
 
 from bounce_sync_tests.guide.conftest import Folder
 from bounce_sync_tests.guide.pages import PAGES, Line, lines
+from bounce_sync_tests.tenant import day_before, last_day
 
 TESTED_ELSEWHERE = {
     "python3": "the README's two commands: `.ci/run` does the same on a clean machine",
@@ -30,18 +30,27 @@ SERVERS = {
 """What runs until it is stopped, and what it says when it is ready."""
 
 
+ANSWERED = {"bounce-sync setup": "--yes"}
+"""What asks, and how a reader without a terminal answers."""
+
+NEWCOMER = "going_live.md"
+"""The page that begins with nothing; the others with an installation that has run a day."""
+
+
 def filled_in(text: str, folder: Folder) -> str:
     """A line with the words that stand for the reader's own values replaced by some of the demo."""
-    day = folder.lake.partitions("crm_flag_updates")[-1]
-    updates = folder.lake.read("crm_flag_updates", day)
+    text = text.replace(".venv/bin/", "")  # on the PATH here
+    text += "".join(f" {answer}" for asks, answer in ANSWERED.items() if asks == text)
+    updates = folder.updates()
+    if updates.empty:
+        return text
     values = {
-        "DAY": day,
-        "FIRST": (date.fromisoformat(day) - timedelta(days=2)).isoformat(),
+        "DAY": last_day(),
+        "FIRST": day_before(last_day(), 2),
         "KEY": updates["subscriber_key"].iloc[0],
         "RECORD": updates["record_id"].iloc[0],
         "RUN": updates["run_id"].iloc[-1],
     }
-    text = text.replace(".venv/bin/", "")  # on the PATH here
     return re.sub(rf"\b({'|'.join(values)})\b", lambda word: values[word[0]], text)
 
 
@@ -82,8 +91,17 @@ def run(folder: Folder, line: Line) -> None:
     assert ran.returncode == 0, f"{line}\n{ran.stdout[-2000:]}\n{ran.stderr[-4000:]}"
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_line_of_the_page_runs(page: str, folder: Folder) -> None:
+def runs(page: str, folder: Folder) -> None:
     for line in lines(page):
         if line.program not in TESTED_ELSEWHERE:
             run(folder, line)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if lines(page) and page != NEWCOMER])
+def test_every_line_of_the_page_runs(page: str, folder: Folder) -> None:
+    runs(page, folder)
+
+
+def test_a_newcomer_goes_live(newcomer: Folder) -> None:
+    runs(NEWCOMER, newcomer)
+    assert "written" in set(newcomer.updates()["outcome"])
