@@ -21,16 +21,15 @@ def examine(patient: Patient, begins: Callable[[Line], None] = lambda _: None) -
     """
     blocked: set[str] = set()
     for line in LINES:
+        if not line.concerns(patient):
+            continue
         in_the_way = [name for name in line.after if name in blocked]
         if in_the_way:
             blocked.add(line.name)
             judgement = _not_looked_at(in_the_way)
         else:
             begins(line)
-            asked = _ask(line, patient)
-            if asked is None:
-                continue
-            judgement = asked
+            judgement = _ask(line, patient)
             if judgement.level is Level.FAIL:
                 blocked.add(line.name)
         yield Finding(line.group, line.name, line.title, judgement)
@@ -51,7 +50,7 @@ def _not_looked_at(in_the_way: list[str]) -> Judgement:
     return warned(f"Not looked at, because of {titles} above.", "Mend that first, then look again.")
 
 
-def _ask(line: Line, patient: Patient) -> Judgement | None:
+def _ask(line: Line, patient: Patient) -> Judgement:
     try:
         return line.ask(patient)
     except (MarketingCloudError, SalesforceError) as error:

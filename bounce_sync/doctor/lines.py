@@ -22,9 +22,9 @@ Errors = tuple[type[MarketingCloudError | SalesforceError], ...]
 
 @dataclass(frozen=True)
 class Line:
-    """One line: `ask` gives None where the line doesn't concern this installation.
+    """One line, for the installations that it `concerns`.
 
-    A line isn't looked at where one of those in `after` failed or wasn't looked at itself. Errors
+    It isn't looked at where one of those in `after` failed or wasn't looked at itself. Errors
     in `beyond` mean that it takes a permission which the daily run doesn't need; `without` says
     what to do then.
     """
@@ -33,7 +33,8 @@ class Line:
     name: str
     title: str
     meaning: str
-    ask: Callable[[Patient], Judgement | None]
+    ask: Callable[[Patient], Judgement]
+    concerns: Callable[[Patient], bool] = lambda _: True
     after: tuple[str, ...] = ()
     beyond: Errors = ()
     without: str = ""
@@ -114,6 +115,7 @@ LINES = (
         "status filter",
         "SFMC answers when Held subscribers are asked for; some tenants give nothing (SFMC_HELD).",
         marketing_cloud.status_filter,
+        concerns=marketing_cloud.asks_by_status,
         after=("sfmc_account", "sfmc_units", "sfmc_scopes"),
     ),
     Line(
@@ -122,6 +124,7 @@ LINES = (
         "journey",
         "Data extensions and automations of the delivery by Journey are there.",
         marketing_cloud.journey,
+        concerns=marketing_cloud.delivers_by_journey,
         after=("sfmc_scopes",),
     ),
     Line(
@@ -177,6 +180,7 @@ LINES = (
         "edit access",
         "The integration user may edit the objects and both fields.",
         salesforce.writable,
+        concerns=salesforce.writes,
         after=("crm_fields",),
     ),
     Line(
@@ -251,6 +255,7 @@ LINES = (
         "first run",
         "How many records a run of the last finished day would change, by reason.",
         first_run.first_run,
+        concerns=first_run.is_wanted,
         after=("keys", "sfmc_offset", "sfmc_status_filter", "crm_ledger", "crm_time_zone"),
         beyond=(PermissionMissing,),
         without=_SEE_EVENTS,

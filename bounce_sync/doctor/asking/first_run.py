@@ -29,9 +29,11 @@ from bounce_sync.tables import (
 )
 
 
-def first_run(patient: Patient) -> Judgement | None:
-    if not patient.first_run:
-        return None
+def is_wanted(patient: Patient) -> bool:
+    return patient.first_run
+
+
+def first_run(patient: Patient) -> Judgement:
     offset = server_time.parse_offset(patient.settings.utc_offset)
     day = server_time.last_finished_day(datetime.now(UTC), offset)
     if day < patient.start_date:

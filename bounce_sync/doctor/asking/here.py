@@ -24,15 +24,16 @@ def home(patient: Patient) -> Judgement:
 
 
 def lake(patient: Patient) -> Judgement:
-    root = UPath(patient.settings.lake)
-    if root.protocol in ("", "file", "local"):
-        return _folder("The lake", Path(root.path), "BOUNCE_SYNC_LAKE")
+    url = patient.settings.lake
+    protocol, is_elsewhere, _ = url.partition("://")
+    if not is_elsewhere or protocol in ("file", "local"):
+        return _folder("The lake", Path(UPath(url).path), "BOUNCE_SYNC_LAKE")
     problem = None
     try:
-        root.exists()
+        UPath(url).exists()
     except Exception as error:  # every filesystem has errors of its own
         problem = type(error).__name__
-    return here.remote_lake(root.protocol, problem)
+    return here.remote_lake(protocol, problem)
 
 
 def ledger(patient: Patient) -> Judgement:

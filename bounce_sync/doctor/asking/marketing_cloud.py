@@ -92,9 +92,11 @@ def _measured(patient: Patient, shown: str, first: timedelta) -> timedelta | Non
     return None
 
 
-def status_filter(patient: Patient) -> Judgement | None:
-    if patient.settings.source != SOAP:
-        return None
+def asks_by_status(patient: Patient) -> bool:
+    return patient.settings.source == SOAP
+
+
+def status_filter(patient: Patient) -> Judgement:
     keys, more = held_sample(patient)
     found = f"{'more than ' if more else ''}{len(keys):,}" if keys else ""
     probe = [] if keys else bounce_sample(patient)[0][:_PROBED]
@@ -103,9 +105,11 @@ def status_filter(patient: Patient) -> Judgement | None:
     return judging.status_filter(patient.settings.held, found, len(probe), held)
 
 
-def journey(patient: Patient) -> Judgement | None:
-    if patient.settings.delivery != JOURNEY:
-        return None
+def delivers_by_journey(patient: Patient) -> bool:
+    return patient.settings.delivery == JOURNEY
+
+
+def journey(patient: Patient) -> Judgement:
     unit = patient.account.account_id
     differing = ""
     try:

@@ -57,10 +57,12 @@ def fields(patient: Patient) -> Judgement:
     return judging.fields(patient.described, patient.crm.org, patient.written_objects, match_field)
 
 
-def writable(patient: Patient) -> Judgement | None:
+def writes(patient: Patient) -> bool:
     """By Journey it is Marketing Cloud Connect's user who writes, not ours."""
-    if patient.settings.delivery == JOURNEY:
-        return None
+    return patient.settings.delivery != JOURNEY
+
+
+def writable(patient: Patient) -> Judgement:
     return judging.writable(patient.described, patient.crm.org, patient.written_objects)
 
 
