@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from bounce_sync.commands.doctor import doctor
 from bounce_sync.doctor import LINES
+from bounce_sync.doctor.lines import as_table
 from bounce_sync.tables import ACTIONS
 from bounce_sync_tests.doctor.patient import DAY, Patient, admitted, report
 from bounce_sync_tests.installation import environ, environment, installed
@@ -130,3 +131,8 @@ def test_an_incomplete_environment_is_a_finding(patient: Patient, missing: str) 
     assert list(found.findings) == ["settings"]
     assert missing in found.said("settings")
     assert found.exit_code == 1
+
+
+def test_the_readme_says_what_each_line_means() -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    assert as_table() in readme.read_text(encoding="utf-8")
