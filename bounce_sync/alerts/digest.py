@@ -38,6 +38,8 @@ class Check:
     said: str = ""
     warns: bool = False
     """Failing, it is a warning rather than an error."""
+    blocks: bool = False
+    """Failing, it lets nothing below it run."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,13 @@ def _level(story: RunStory) -> Level:
 
 
 def _sections(story: RunStory) -> Iterator[tuple[str, list[str]]]:
+    if story.failed:
+        yield "Failed checks", [_said(check) for check in story.failed]
     if story.errors:
         yield (
             "Errors",
             [f"{step}: {said}" if step else said for step, said in story.errors.items()],
         )
-    if story.failed:
-        yield "Failed checks", [_said(check) for check in story.failed]
     if story.silent:
         why = "" if story.status is Status.SUCCEEDED else " (the run ended before)"
         yield f"Checks that did not report{why}", _by_asset(story.silent)
@@ -134,15 +136,15 @@ def _sections(story: RunStory) -> Iterator[tuple[str, list[str]]]:
 
 
 def _said(check: Check) -> str:
-    said = f": {check.said}" if check.said else ""
-    return f"{check.asset}, {check.name}{' (warning)' if check.warns else ''}{said}"
+    kind = " (warning)" if check.warns else " (stops the run)" if check.blocks else ""
+    return f"{check.asset}, {check.name}{kind}" + (f": {check.said}" if check.said else "")
 
 
 def _by_asset(checks: Iterable[Check]) -> list[str]:
     names: dict[str, list[str]] = {}
     for check in checks:
         names.setdefault(check.asset, []).append(check.name)
-    return [f"{asset}: {', '.join(each)}" for asset, each in names.items()]
+    return [f"{asset}: {', '.join(sorted(each))}" for asset, each in sorted(names.items())]
 
 
 def _listed(lines: Sequence[str]) -> str:

@@ -36,13 +36,13 @@ def message(now: Collection[str], told: Collection[str], target: str, ui: str) -
     if new:
         said.append(
             f"{', '.join(new)}: nothing of it reached the CRM. Look at the schedule and at the "
-            "failed runs; then `bounce-sync run --partition DAY`, or a backfill."
+            "failed runs; then run the day, or launch a backfill."
         )
     if made_up:
         said.append(f"{', '.join(made_up)}: no longer missing.")
     if ui:
         said.append(f"[crm_flag_updates]({ui}/assets/crm_flag_updates)")
-    what = f"{len(new)} missing day(s)" if new else "missing days made up for"
+    what = f"missing {', '.join(new)}" if new else f"made up for {', '.join(made_up)}"
     return Message(
         f"bounce_sync ({target}): {what}",
         "\n\n".join(said),

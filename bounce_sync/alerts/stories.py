@@ -90,15 +90,21 @@ def _check(evaluation: Any, secrets: Collection[str]) -> Check:
         evaluation.check_name,
         masked(evaluation.description or "", secrets),
         warns=evaluation.severity == dg.AssetCheckSeverity.WARN,
+        blocks=evaluation.blocking,
     )
 
 
 def _errors(steps: list[Any], runs: list[Any], secrets: Collection[str]) -> Mapping[str, str]:
-    """The run's own error only where no step has one: else it just names the steps."""
+    """The run's own error only where no step has one: else it just names the steps.
+
+    A step that a failed check stopped has nothing to add to what the check says.
+    """
     if steps:
+        said = {event.step_key: _innermost(event.step_failure_data.error) for event in steps}
         return {
-            event.step_key: tellable(_innermost(event.step_failure_data.error), secrets)
-            for event in steps
+            step: tellable(error, secrets)
+            for step, error in said.items()
+            if "DagsterAssetCheckFailedError" not in error
         }
     if not runs:
         return {}
