@@ -114,7 +114,8 @@ class Life:
 
     def _carried(self) -> pd.DataFrame:
         rows = [tables.empty(tables.ConfirmedBounceStaging)]
-        for row in self.ledger.carried(self.partition).itertuples():
+        carried = self.ledger.carried(self.partition).dropna(subset=["last_partition"])
+        for row in carried.itertuples():
             staged = self.stagings[row.last_partition]
             staged = staged[staged["subscriber_key"] == row.subscriber_key]
             rows.append(staged.assign(carried_since=row.since))
@@ -140,6 +141,8 @@ class Life:
         self.runs.append(run_id)
         delivery.settle(self.ledger, self.org.connection, FACTS, run_id, lambda _: None)
         planned_at = datetime.now(UTC)
+        carried = self.ledger.carried(self.partition)["subscriber_key"]
+        held = [key for key, each in self.subscribers.items() if each.status == tables.HELD]
         delivered = delivery.deliver(
             self.plan(),
             planned_at=planned_at,
@@ -150,6 +153,7 @@ class Life:
             connection=self.org.connection,
             facts=FACTS,
             say=lambda _: None,
+            no_longer_held=carried[~carried.isin(held)].tolist(),
         )
         return delivered.updates
 

@@ -134,6 +134,23 @@ class Months(RuleBasedStateMachine):
             assert set(life.undo(undone.run_id).plan.left["why"]) == {"undone_already"}
             self.nothing_is_left_to_do()
 
+    @precondition(lambda self: self.life.ledger.open_intents().empty)
+    @rule(who=PEOPLE)
+    def a_person_unticks_what_we_flagged(self, who: str) -> None:
+        life = self.life
+        self.mail_bounces(who, held=True)
+        life.run()
+        life.follow_the_rules()
+        if not life.flags()[who][0]:
+            return  # another address, another record, or left to a person before
+        life.org.put(who, Hard_Bounce__c=0)
+        life.touched.add(who)
+        life.edited.add(who)
+        life.pass_time(days=1)
+        life.run()
+        life.follow_the_rules()
+        assert not life.flags()[who][0]
+
     def nothing_is_left_to_do(self) -> None:
         written = self.life.org.writes()
         assert set(self.life.plan()["action"]) <= {"none"}
