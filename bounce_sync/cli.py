@@ -14,7 +14,9 @@ from bounce_sync.commands.demo import demo
 from bounce_sync.commands.dev import dev
 from bounce_sync.commands.doctor import doctor
 from bounce_sync.commands.explain import explain
+from bounce_sync.commands.report import report
 from bounce_sync.commands.run import run
+from bounce_sync.commands.setup import setup
 from bounce_sync.commands.undo import undo
 from bounce_sync.environment import SettingsError
 from bounce_sync.rules.policy import PolicyError
@@ -30,7 +32,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, dev, doctor, run, explain, undo, sandbox):
+for command in (demo, dev, doctor, run, setup, report, explain, undo, sandbox):
     cli.add_command(command)
 
 
