@@ -1,0 +1,110 @@
+"""What a day's tables say to people who never open them: flagged, released, left, refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bounce_sync.storage import Lake
+from bounce_sync.tables import (
+    CLEAR,
+    NONE,
+    PENDING,
+    REFRESH,
+    REJECTED,
+    SET,
+    UNKNOWN,
+    WRITTEN,
+    CrmFlagUpdates,
+    empty,
+)
+
+_KEYS = ["object", "record_id", "subscriber_key"]
+_DATES = ["date_after", "date_before"]
+
+
+@dataclass(frozen=True)
+class Day:
+    """One partition, as far as it was carried out.
+
+    The frames list records: object, record_id, reason, bounced_at, category, domain, status, and
+    email (the CRM's of that day).
+    """
+
+    partition: str
+    run_ids: tuple[str, ...]
+    instance_url: str
+    new: pd.DataFrame
+    released: pd.DataFrame
+    refused: pd.DataFrame
+    """With error_code and outcome."""
+    conflicts: pd.DataFrame
+    quarantined: pd.DataFrame
+    refreshed: int
+    left: dict[str, int]
+    """Reason → records that were looked at and left."""
+    funnel: dict[str, int]
+    naive: dict[str, int]
+    by_category: dict[str, int]
+    """Of the new flags."""
+
+
+def read(lake: Lake, partition: str, run_id: str | None = None) -> Day:
+    """The day as the lake has it; with `run_id`, only what that run wrote.
+
+    Raises `MissingTable` for a day that was never planned.
+    """
+    plan = lake.read("crm_flag_changes", partition)
+    updates = empty(CrmFlagUpdates)
+    if lake.has("crm_flag_updates", partition):
+        updates = lake.read("crm_flag_updates", partition)
+    if run_id is not None:
+        updates = updates[updates["run_id"] == run_id]
+    staging = lake.read("confirmed_bounce_staging", partition)
+    state = lake.read("crm_flag_state", partition)
+    known = _known(plan, staging, state)
+
+    last = updates.sort_values("attempted_at").drop_duplicates(["object", "record_id"], keep="last")
+    written = last[last["outcome"] == WRITTEN]
+    refused = last[last["outcome"].isin([REJECTED, UNKNOWN, PENDING])]
+    new = _listed(written[written["action"] == SET], known)
+    left = plan[plan["action"] == NONE]
+    return Day(
+        partition=partition,
+        run_ids=tuple(updates.sort_values("attempted_at")["run_id"].unique()),
+        instance_url=state.attrs["instance_url"],
+        new=new,
+        released=_listed(written[written["action"] == CLEAR], known),
+        refused=_listed(refused, known, ["outcome", "error_code"]),
+        conflicts=_listed(plan[plan["reason"] == "conflict"], known),
+        quarantined=_listed(plan[plan["reason"] == "domain_spike"], known),
+        refreshed=int((written["action"] == REFRESH).sum()),
+        left=_counts(left["reason"]),
+        funnel=dict(staging.attrs["funnel"]),
+        naive=dict(staging.attrs.get("naive", {})),
+        by_category=_counts(new["category"]),
+    )
+
+
+def _known(plan: pd.DataFrame, staging: pd.DataFrame, state: pd.DataFrame) -> pd.DataFrame:
+    categories = staging[["subscriber_key", "bounce_category"]]
+    emails = state[["object", "record_id", "email"]].drop_duplicates(["object", "record_id"])
+    return (
+        plan[[*_KEYS, "bounced_at", "domain", "status"]]
+        .merge(categories.rename(columns={"bounce_category": "category"}), "left")
+        .merge(emails, "left", on=["object", "record_id"])
+    )
+
+
+def _listed(rows: pd.DataFrame, known: pd.DataFrame, more: list[str] | None = None) -> pd.DataFrame:
+    listed = rows[[*_KEYS, "reason", *_DATES, *(more or [])]].merge(known, "left", on=_KEYS)
+    # A later run of the day plans again, and knows no more of what was done before.
+    for date in _DATES:
+        listed["bounced_at"] = listed["bounced_at"].fillna(listed[date])
+    return listed.sort_values(["bounced_at", "record_id"], ascending=[False, True])
+
+
+def _counts(values: pd.Series) -> dict[str, Any]:
+    return {str(value): int(count) for value, count in values.value_counts().items()}
