@@ -41,8 +41,7 @@ def doctor(*, quick: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**counts, "findings": [each.plain() for each in findings]}))
     else:
-        told = ", ".join(f"{count} {level}" for level, count in counts.items())
-        output.heading(f"{len(findings)} lines: {told}.")
+        output.heading(", ".join(f"{count} {level}" for level, count in counts.items()))
     if counts[Level.FAIL]:
         sys.exit(1)
 

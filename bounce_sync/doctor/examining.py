@@ -6,12 +6,12 @@ import ssl
 from collections.abc import Callable, Iterator
 
 from bounce_sync.doctor.findings import Finding, Judgement, Level, failed, warned
-from bounce_sync.doctor.lines import HERE, LINES, TITLES, Line
+from bounce_sync.doctor.lines import LINES, SETTINGS, Line
 from bounce_sync.doctor.patient import Patient
 from bounce_sync.environment import SettingsError
 from bounce_sync.ledger import LedgerError
 from bounce_sync.marketing_cloud.errors import MarketingCloudError
-from bounce_sync.salesforce.errors import SalesforceError
+from bounce_sync.salesforce.errors import RequestRejected, SalesforceError
 
 
 def examine(patient: Patient, begins: Callable[[Line], None] = lambda _: None) -> Iterator[Finding]:
@@ -19,35 +19,38 @@ def examine(patient: Patient, begins: Callable[[Line], None] = lambda _: None) -
 
     Nothing is written anywhere. Lines that don't concern the installation aren't among them.
     """
-    blocked: set[str] = set()
+    causes: dict[str, list[Line]] = {}
     for line in LINES:
         if not line.concerns(patient):
             continue
-        in_the_way = [name for name in line.after if name in blocked]
+        in_the_way = [cause for name in line.after for cause in causes.get(name, [])]
         if in_the_way:
-            blocked.add(line.name)
-            judgement = _not_looked_at(in_the_way)
+            causes[line.name] = list(dict.fromkeys(in_the_way))
+            judgement = _not_looked_at(line, causes[line.name])
         else:
             begins(line)
             judgement = _ask(line, patient)
             if judgement.level is Level.FAIL:
-                blocked.add(line.name)
+                causes[line.name] = [line]
         yield Finding(line.group, line.name, line.title, judgement)
 
 
 def without_settings(error: SettingsError) -> Finding:
     """Where the environment can't be used, there is nobody to examine."""
     return Finding(
-        HERE,
-        "settings",
-        TITLES["settings"],
-        failed(" ".join(str(error).split()), "Set these, then look again: nothing else was."),
+        SETTINGS.group,
+        SETTINGS.name,
+        SETTINGS.title,
+        failed(str(error), "Set these, then look again: nothing else was looked at."),
     )
 
 
-def _not_looked_at(in_the_way: list[str]) -> Judgement:
-    titles = " and ".join(f"“{TITLES[name]}”" for name in in_the_way)
-    return warned(f"Not looked at, because of {titles} above.", "Mend that first, then look again.")
+def _not_looked_at(line: Line, causes: list[Line]) -> Judgement:
+    """`causes` are the failed lines that this one depends on, be it through others."""
+    named = [
+        each.title if each.group == line.group else f"{each.group}, {each.title}" for each in causes
+    ]
+    return warned(f"Not looked at, as this failed: {'; '.join(named)}.", "")
 
 
 def _ask(line: Line, patient: Patient) -> Judgement:
@@ -59,7 +62,10 @@ def _ask(line: Line, patient: Patient) -> Judgement:
         else:
             said = f"{error.request}: {error.answer}"
         if isinstance(error, line.beyond):
-            return warned(f"Not looked at, for want of a permission. {said}", line.without)
+            refused = (
+                f"{error.request}: {error.code}" if isinstance(error, RequestRejected) else said
+            )
+            return warned(f"Not looked at, for want of a permission ({refused}).", line.without)
         return failed(said, error.advice)
     except LedgerError as error:
         return failed(str(error), "Mend that, then look again.")

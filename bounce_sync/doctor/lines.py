@@ -49,14 +49,10 @@ _SEE_SETUP = (
     "Setup and Configuration granted for a while."
 )
 
+SETTINGS = Line(HERE, "settings", "settings", "Every variable is set and possible.", here.settings)
+
 LINES = (
-    Line(
-        HERE,
-        "settings",
-        "settings",
-        "Every variable is set and possible.",
-        here.settings,
-    ),
+    SETTINGS,
     Line(HERE, "home", "state folder", "BOUNCE_SYNC_HOME can be written.", here.home),
     Line(HERE, "lake", "lake", "The tables' folder can be written, or reached.", here.lake),
     Line(
@@ -168,11 +164,19 @@ LINES = (
     ),
     Line(
         CRM,
+        "crm_person_accounts",
+        "Person Accounts",
+        "SALESFORCE_PERSON_ACCOUNTS fits the org.",
+        salesforce.person_accounts,
+        after=("crm_objects",),
+    ),
+    Line(
+        CRM,
         "crm_fields",
         "fields",
         "The checkbox and the date are there, visible, and of a type that can hold them.",
         salesforce.fields,
-        after=("crm_objects",),
+        after=("crm_objects", "crm_person_accounts"),
     ),
     Line(
         CRM,
@@ -190,14 +194,6 @@ LINES = (
         "The integration user's zone is known; days of a Date field are days there.",
         salesforce.time_zone,
         after=("crm_fields",),
-    ),
-    Line(
-        CRM,
-        "crm_person_accounts",
-        "Person Accounts",
-        "SALESFORCE_PERSON_ACCOUNTS fits the org.",
-        salesforce.person_accounts,
-        after=("crm_objects",),
     ),
     Line(
         CRM,
@@ -262,8 +258,6 @@ LINES = (
     ),
 )
 """In the order in which they are looked at."""
-
-TITLES = {line.name: line.title for line in LINES}
 
 
 def as_table() -> str:

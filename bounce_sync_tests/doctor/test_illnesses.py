@@ -31,7 +31,7 @@ def test_a_wrong_secret_of_sfmc_leaves_the_crm_looked_at(patient: Patient) -> No
     report = patient.look("--json", SFMC_CLIENT_SECRET="wrong")
     assert report.unwell == {"sfmc_login": "fail", **dict.fromkeys(AFTER_SFMC, "warn")}
     assert "SFMC_CLIENT_SECRET" in report.said("sfmc_login")
-    assert "Not looked at, because of “credentials”" in report.said("sfmc_scopes")
+    assert report.findings["sfmc_scopes"]["said"] == "Not looked at, as this failed: credentials."
     assert report.exit_code == 1
 
 
@@ -112,7 +112,7 @@ def test_the_tenants_clock_is_measured(patient: Patient, actual: str) -> None:
     wrong = patient.look("--json", SFMC_UTC_OFFSET="-05:00")
     assert wrong.level("sfmc_offset") == "fail"
     assert f"Set SFMC_UTC_OFFSET={actual}." in wrong.said("sfmc_offset")
-    assert "because of “server time”" in wrong.said("first_run")
+    assert "as this failed: Marketing Cloud, server time." in wrong.said("first_run")
 
 
 def test_a_tenant_without_bounces_cant_be_measured(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_an_object_that_isnt_visible(patient: Patient) -> None:
     report = patient.look()
     assert report.level("crm_objects") == "fail"
     assert "Not visible to the integration user: Lead." in report.said("crm_objects")
-    assert "because of “objects”" in report.said("crm_fields")
+    assert "as this failed: objects." in report.said("crm_fields")
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,9 @@ def test_masked_addresses(patient: Patient, is_sandbox: int, level: str) -> None
 
 def test_person_accounts(patient: Patient) -> None:
     wanted = {"SALESFORCE_PERSON_ACCOUNTS": "true"}
-    assert "has no Person Accounts" in patient.look(**wanted).said("crm_person_accounts")
+    absent = patient.look(**wanted)
+    assert "has no Person Accounts" in absent.said("crm_person_accounts")
+    assert "as this failed: Person Accounts." in absent.said("crm_fields")
     patient.store.set_setting("person_accounts", "true")
     left = patient.look()
     assert left.unwell == {"crm_person_accounts": "warn"}
