@@ -53,7 +53,9 @@ VARIABLES: dict[str, Variable] = {
         "State folder: lake/, ledger.db, sandbox/, dagster/.", ".bounce_sync"
     ),
     "BOUNCE_SYNC_LAKE": Variable("fsspec URL of the tables; default HOME/lake."),
-    "BOUNCE_SYNC_LEDGER": Variable("SQLAlchemy URL of the ledger; default HOME/ledger.db."),
+    "BOUNCE_SYNC_LEDGER": Variable(
+        "SQLAlchemy URL of the ledger; default HOME/ledger.db.", secret=True
+    ),
     "BOUNCE_SYNC_DELIVERY": Variable(
         "api writes to the CRM; journey lets SFMC's Journeys do it.", API, (API, JOURNEY)
     ),
@@ -115,11 +117,25 @@ class Reader:
 
     def text(self, name: str) -> str:
         variable = VARIABLES[name]
-        value = self._environ.get(name, "").strip() or variable.default
+        value = self._given(name) or variable.default
         if variable.choices and value not in variable.choices:
             self.complain(f"{name}: {value!r} is not one of {', '.join(variable.choices)}.")
             return variable.default
         return value
+
+    def _given(self, name: str) -> str:
+        """The value, or for a secret what stands in the file that NAME_FILE names."""
+        value = self._environ.get(name, "").strip()
+        path = self._environ.get(f"{name}_FILE", "").strip() if VARIABLES[name].secret else ""
+        if not path:
+            return value
+        if value:
+            self.complain(f"{name} and {name}_FILE: both are set; keep one.")
+        try:
+            return value or Path(path).read_text().strip()
+        except OSError as error:
+            self.complain(f"{name}_FILE: {path} can't be read ({error.strerror}).")
+            return ""
 
     def parsed(self, name: str, parse: Callable[[str], T]) -> T:
         try:
@@ -137,7 +153,7 @@ class Reader:
 
     def secrets(self) -> frozenset[str]:
         """Every secret that was given, also those inside of addresses."""
-        given = {name: self._environ.get(name, "").strip() for name in VARIABLES}
+        given = {name: self._given(name) for name in VARIABLES}
         secret = {given[name] for name, variable in VARIABLES.items() if variable.secret}
         inside = {unquote(each) for value in given.values() for each in _PASSWORD.findall(value)}
         return frozenset((secret | inside) - {""})
@@ -161,8 +177,12 @@ class Reader:
 
 def env_example() -> str:
     """The text of `.env.example`."""
-    lines = ["# Copy to .env and fill in what differs. Every variable, with its default."]
+    lines = [
+        "# Copy to .env and fill in what differs. Every variable, with its default. In place of a",
+        "# secret, NAME_FILE may name a file that holds it.",
+    ]
     for name, variable in VARIABLES.items():
         choices = f" ({' | '.join(variable.choices)})" if variable.choices else ""
-        lines += ["", f"# {variable.meaning}{choices}", f"#{name}={variable.default}"]
+        secret = " Secret." if variable.secret else ""
+        lines += ["", f"# {variable.meaning}{choices}{secret}", f"#{name}={variable.default}"]
     return "\n".join(lines) + "\n"

@@ -218,8 +218,6 @@ def _services(
         reader.text("SALESFORCE_USERNAME"),
     )
     key = reader.text("SALESFORCE_JWT_KEY").replace("\\n", "\n")
-    if key_file := reader.file("SALESFORCE_JWT_KEY_FILE"):
-        key = Path(key_file).read_text()
     if not secret and not (username and key):
         reader.complain(
             "SALESFORCE_CLIENT_SECRET: missing (or SALESFORCE_USERNAME with "

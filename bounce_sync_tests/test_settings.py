@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bounce_sync.environment import VARIABLES, SettingsError, env_example
+from bounce_sync.environment import VARIABLES, Reader, SettingsError, env_example
 from bounce_sync.settings import ImportSettings, Settings
 
 LIVE = {
@@ -88,3 +88,19 @@ def test_the_example_documents_every_variable_and_is_up_to_date() -> None:
 def test_an_impossible_start_date_is_told_at_import() -> None:
     with pytest.raises(SettingsError, match="BOUNCE_SYNC_START_DATE"):
         ImportSettings.load({"BOUNCE_SYNC_START_DATE": "soon"})
+
+
+@pytest.mark.parametrize("name", [name for name, each in VARIABLES.items() if each.secret])
+def test_any_secret_may_stand_in_a_file(name: str, tmp_path: Path) -> None:
+    mounted = tmp_path / "secret"
+    mounted.write_text("from-the-file\n")
+    assert Reader({f"{name}_FILE": str(mounted)}).text(name) == "from-the-file"
+
+    for given, complaint in (
+        ({f"{name}_FILE": str(tmp_path / "none")}, f"{name}_FILE: .*No such file"),
+        ({f"{name}_FILE": str(mounted), name: "given"}, f"{name} and {name}_FILE: both are set"),
+    ):
+        reader = Reader(given)
+        reader.text(name)
+        with pytest.raises(SettingsError, match=complaint):
+            reader.finish()

@@ -36,11 +36,12 @@ def test_an_address_of_the_ui_that_nobody_could_open_is_refused() -> None:
 
 
 def test_every_secret_of_the_environment_is_kept_out_of_messages() -> None:
+    ledger = "postgresql://ledger:pass%3Aword@db.example/ledger"
     settings = AlertSettings.load(
         {
             "SFMC_CLIENT_SECRET": "sfmc-secret",
-            "BOUNCE_SYNC_LEDGER": "postgresql://ledger:pass%3Aword@db.example/ledger",
+            "BOUNCE_SYNC_LEDGER": ledger,
             "SFMC_FILES": "sftp://me:file-secret@sftp.example/Export",
         }
     )
-    assert settings.secrets == {"sfmc-secret", "pass:word", "file-secret"}
+    assert settings.secrets == {"sfmc-secret", ledger, "pass:word", "file-secret"}
