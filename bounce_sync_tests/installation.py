@@ -87,11 +87,14 @@ class Installation:
 
 @contextlib.contextmanager
 def installed(
-    tenant: Tenant, folder: Path, *, faults: Path | None = None, **more: str
+    tenant: Tenant, folder: Path, *, faults: Path | None = None, bare: bool = False, **more: str
 ) -> Iterator[Installation]:
-    """The tenant loaded into a sandbox, served over TLS, and an installation pointed at it."""
+    """The tenant loaded into a sandbox, served over TLS, and an installation pointed at it.
+
+    With `bare` it is a tenant that nobody has set up.
+    """
     sandbox = folder / "sandbox"
-    csv_folder.create(sandbox, tenant.write(folder / "csv"))
+    csv_folder.create(sandbox, tenant.write(folder / "csv"), bare=bare)
     with (
         serve(sandbox, faults=faults) as address,
         environ(environment(address, folder / "home", **more)),

@@ -162,7 +162,7 @@ def _show(console: Console, part: Part, steps: Sequence[Step]) -> None:
         return
     table = Table(box=box.SIMPLE, show_header=False)
     for _ in range(3):
-        table.add_column()
+        table.add_column(overflow="fold")
     for step in steps:
         if step.state is not State.BY_HAND:
             state = Text(str(step.state), STYLES[step.state])
@@ -182,10 +182,10 @@ def _tell(
 ) -> None:
     for problem in problems:
         output.ERRORS.print(problem, style="red", markup=False, soft_wrap=True)
-    by_hand = in_state(steps, State.BY_HAND)
-    for step in by_hand:
+    console.print()
+    for step in in_state(steps, State.BY_HAND):
         title = Text.assemble(("by hand", STYLES[State.BY_HAND]), f"  {step}: {step.why}")
-        console.print(title)
+        console.print(title, soft_wrap=True)
         console.print(Padding(Text(step.note), (0, 0, 1, 9)))
     missing = in_state(steps, State.MISSING)
     if in_state(steps, State.DIFFERS):

@@ -1,0 +1,121 @@
+"""An org and a tenant that nobody prepared: set up, and then the daily run works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bounce_sync.sandbox.marketing_cloud.automations.running import build_journeys
+from bounce_sync_tests.installation import Installation, installed
+from bounce_sync_tests.setup.called import DAY, Org, called, fields, line
+from bounce_sync_tests.tenant import crm_time
+
+ROADS = {
+    "SFMC_SOURCE": "data_views",
+    "BOUNCE_SYNC_DELIVERY": "journey",
+    "BOUNCE_SYNC_JOURNEY_WAIT": "60",
+}
+
+
+def components(installation: Installation, kind: str) -> dict[str, str]:
+    """Full name → body, as the org keeps it."""
+    with installation.store() as store:
+        statement = "SELECT full_name, body FROM metadata_component WHERE type = ?"
+        return {row[0]: row[1] for row in store.execute(statement, (kind,))}
+
+
+@pytest.fixture(scope="module")
+def org() -> Org:
+    return Org()
+
+
+@pytest.fixture(scope="module")
+def prepared(org: Org, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Everything that can be set up, set up; what only a person can do isn't done yet."""
+    folder = tmp_path_factory.mktemp("setup")
+    with installed(org.tenant, folder, bare=True, **ROADS) as installation:
+        shown = called("--dry-run", "--layouts")
+        assert shown.exit_code == 0
+        assert "Dry run: nothing was made." in shown.output
+        assert "Hard_Bounce__c" not in fields(installation, "Contact")
+        with installation.store() as store:
+            assert store.execute("SELECT count(*) FROM data_extension").fetchone()[0] == 0
+        told = line("--layouts")
+        assert (told["missing"], told["problems"], told["differs"]) == ([], [], [])
+        assert len(told["made"]) == told["there"] == 30
+        yield installation
+
+
+def test_a_second_time_there_is_nothing_to_do(prepared: Installation) -> None:
+    before = components(prepared, "PermissionSet") | components(prepared, "Layout")
+    again = called("--yes")
+    assert again.exit_code == 0
+    assert again.stdout.splitlines()[-1] == "Nothing to do."
+    told = line()
+    assert (told["made"], told["there"]) == ([], 30), "the layouts count without --layouts too"
+    assert components(prepared, "PermissionSet") | components(prepared, "Layout") == before
+
+
+def test_what_the_org_has_then(prepared: Installation) -> None:
+    for name in ("Contact", "Lead"):
+        found = fields(prepared, name)
+        assert (found["Hard_Bounce__c"], found["Hard_Bounce_Date__c"]) == ("boolean", "datetime")
+    assert sorted(components(prepared, "ListView")) == [
+        "Contact.Hard_Bounced_Contacts",
+        "Lead.Hard_Bounced_Leads",
+    ]
+    assert len(components(prepared, "Report")) == 2
+    with prepared.store() as store:
+        rows = store.execute(
+            'SELECT p."Name", a."AssigneeId" = (SELECT value FROM tenant WHERE name = ?)'
+            ' FROM "PermissionSetAssignment" a JOIN "PermissionSet" p'
+            ' ON p."Id" = a."PermissionSetId" WHERE p."IsCustom" = 1',
+            ("user_id",),
+        )
+        assert [tuple(row) for row in rows] == [("Bounce_Sync_Writer", 1)]
+        extensions = store.execute(
+            "SELECT customer_key, sendable_field, sendable_subscriber_field FROM data_extension"
+            " WHERE is_sendable ORDER BY customer_key"
+        )
+        assert [tuple(row) for row in extensions] == [
+            ("Hard_Bounce_Release_DE", "SubscriberKey", "Subscriber Key"),
+            ("Hard_Bounce_Staging_DE", "SubscriberKey", "Subscriber Key"),
+        ]
+
+
+def test_the_layouts_kept_everything_else_and_a_copy_is_kept_aside(prepared: Installation) -> None:
+    for name, body in components(prepared, "Layout").items():
+        assert body.index("<label>Information</label>") < body.index("Email Deliverability")
+        assert "<field>Email</field>" in body, name
+        assert body.count("<layoutSections>") == 2
+    (backup,) = (prepared.runner.settings.home / "setup").glob("layouts-*.zip")
+    assert backup.stat().st_size > 0
+
+
+def test_what_only_a_person_can_do_is_told_click_by_click(prepared: Installation) -> None:
+    told = {(each["kind"], each["name"]): each["note"] for each in line()["by_hand"]}
+    entry = told["Journey", "of bounce_sync_set"]
+    for words in ("Evaluate all records", "Re-entry anytime", "Id = ContactId", "Id = LeadId"):
+        assert words in entry
+    release = told["Journey", "of bounce_sync_release"]
+    assert "Hard_Bounce__c to false and nothing else" in release
+    assert "Map Lead Fields" in told["Lead mapping", "to Contact"]
+
+
+def test_the_daily_run_works_then(prepared: Installation, org: Org) -> None:
+    with prepared.store() as store:
+        build_journeys(store)  # what the checklist tells a person to do
+    left = [each["kind"] for each in line()["by_hand"]]
+    assert left == ["Lead mapping"]
+    prepared.has_fetched_nothing_before(DAY)
+    outcome = prepared.run(DAY)
+    assert outcome.success, outcome.error
+    noon = crm_time(DAY, "12:00:00")
+    assert org.flags(prepared) == {org.ann: (True, noon), org.bob: (True, noon)}
+    with prepared.store() as store:
+        table = store.data_extension("bounce_sync_deliveries")["row_table"]
+        rows = [
+            tuple(row) for row in store.execute(f'SELECT "Automation", "RowTotal" FROM {table}')
+        ]
+    assert rows == [("bounce_sync_set", 2)]
