@@ -7,6 +7,7 @@ are checked and converted a page at a time, without a Python object per cell.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -239,13 +240,34 @@ def finish_bounces(tables: Iterable[pa.Table]) -> pd.DataFrame:
     Rows equal in every column are one event; ``attrs[REPEATED]`` says how many were dropped.
     """
     whole = pa.concat_tables([BOUNCES.empty_table(), *tables])
-    once = whole.group_by(whole.column_names, use_threads=False).aggregate([])
     order = ("event_at", "business_unit", "subscriber_key", "job_id", "bounce_category")
-    order += tuple(name for name in whole.column_names if name not in order)
-    once = once.sort_by([(name, "ascending") for name in order])
+    once = _each_once(whole, order)
     frame = to_frame(RawBounces, once)
     frame.attrs[REPEATED] = len(whole) - len(once)
     return frame
+
+
+def _each_once(table: pa.Table, order: Sequence[str]) -> pa.Table:
+    """The rows in this order, then by the other columns; one of those that are equal in all."""
+    order = (*order, *(name for name in table.column_names if name not in order))
+    ordered = table.sort_by([(name, "ascending") for name in order])
+    repeats = _repeats(ordered)
+    return ordered.filter(pc.invert(repeats)) if pc.any(repeats).as_py() else ordered
+
+
+def _repeats(table: pa.Table) -> pa.ChunkedArray:
+    """Whether each row equals the one before it; a missing value equals a missing one."""
+    first = pa.chunked_array([[False] if len(table) else []], pa.bool_())
+    if len(table) < 2:
+        return first
+    same = functools.reduce(pc.and_, map(_equals_previous, table.columns))
+    return pa.chunked_array([*first.chunks, *same.chunks])
+
+
+def _equals_previous(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    later, earlier = column.slice(1), column.slice(0, len(column) - 1)
+    both_missing = pc.and_(pc.is_null(later), pc.is_null(earlier))
+    return pc.or_(pc.fill_null(pc.equal(later, earlier), False), both_missing)
 
 
 def finish_held(
@@ -258,15 +280,14 @@ def finish_held(
     addresses.
     """
     whole = pa.concat_tables([_SUBSCRIBERS.empty_table(), *tables]).drop_columns("status")
-    once = whole.group_by(whole.column_names, use_threads=False).aggregate([])
-    newest = since.group_by("subscriber_key", use_threads=False).aggregate([("held_at", "max")])
-    newest = newest.rename_columns({"held_at_max": "held_at"})
-    once = once.join(newest, "subscriber_key", join_type="left outer", use_threads=False)
-    once = once.append_column("read_at", pa.repeat(pa.scalar(read_at, UTC_TIME), len(once)))
-    frame = to_frame(HeldSubscribers, once.sort_by([("subscriber_key", "ascending")]))
-    if frame["subscriber_key"].duplicated().any():
+    once = _each_once(whole, ("subscriber_key",))
+    if pc.any(_repeats(once.select(["subscriber_key"]))).as_py():
         raise UnreadableAnswer(place, "One subscriber came twice, with different values")
-    return frame
+    newest = since.group_by("subscriber_key", use_threads=False).aggregate([("held_at", "max")])
+    at = pc.index_in(once["subscriber_key"], newest["subscriber_key"].combine_chunks())
+    once = once.append_column("held_at", newest["held_at_max"].take(at))
+    once = once.append_column("read_at", pa.repeat(pa.scalar(read_at, UTC_TIME), len(once)))
+    return to_frame(HeldSubscribers, once)
 
 
 def to_frame(model: type[Table], table: pa.Table) -> pd.DataFrame:
