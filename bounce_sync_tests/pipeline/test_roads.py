@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,36 @@ def test_any_road_leads_there(
         with installation.store() as store:
             (by,) = {api for (api,) in store.execute("SELECT DISTINCT api FROM crm_write")}
         assert (by == "journey") == bool(delivery)
+
+
+@pytest.mark.parametrize("releases", ["soap", "files"])
+def test_a_staging_that_sfmc_joined_is_enough(tmp_path: Path, releases: str) -> None:
+    """An export of one row a Held key: it tells neither earlier bounces nor who is mailed again."""
+    world, exports = World(), tmp_path / "sftp"
+    settings = {"settle_seconds": 0, "releases": releases}
+    road = {
+        "SFMC_SOURCE": "files",
+        "SFMC_FILES": str(exports),
+        "SFMC_FILES_FORMAT": json.dumps(settings),
+        "SFMC_BUSINESS_UNITS": f"{PARENT},{CHILD}",
+    }
+    with installed(world.tenant, tmp_path, **road) as installation:
+        fill(installation, exports)
+        for file in exports.iterdir():
+            if "Staging" not in file.name:
+                file.unlink()
+        installation.has_fetched_nothing_before(DAY)
+        outcome = installation.run(DAY)
+        assert outcome.success, outcome.error
+        staging = installation.runner.lake.read("confirmed_bounce_staging", DAY)
+        assert tuples(staging.assign(evidence_count=1), staging.columns) == sorted(
+            (*row[:7], 1, *row[8:]) for row in world.staging
+        )
+        assert staging["evidence_count"].tolist() == [1] * len(staging)
+        reasons = set(installation.runner.lake.read("crm_flag_changes", DAY)["reason"])
+        if releases == "soap":
+            assert installation.flags() == world.flags
+        else:
+            assert "not_judged" in reasons
+            assert all(flag for record, (flag, date) in installation.flags().items()
+                       if world.flags[record][0] or world.flags[record][1] == OLD)  # fmt: skip

@@ -1,0 +1,80 @@
+"""What can't be read fails the day, says where, and leaves no table behind: no hole, no guess."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bounce_sync.sandbox.store import DataExtensionField
+from bounce_sync_tests.installation import Installation, installed
+from bounce_sync_tests.marketing_cloud.tenants import PARENT
+from bounce_sync_tests.pipeline.test_roads import FILES, fill
+from bounce_sync_tests.tenant import Tenant, last_day
+
+DAY = last_day()
+Spoil = Callable[[Installation, Path], object]
+
+
+def nothing(installation: Installation, exports: Path) -> None:
+    """The environment is wrong already."""
+
+
+def cut(installation: Installation, exports: Path) -> None:
+    fill(installation, exports)
+    file = exports / f"Bounces-{DAY}.csv"
+    file.write_bytes(file.read_bytes()[:-20])
+
+
+def another_extension(installation: Installation, exports: Path) -> None:
+    with installation.store() as store:
+        store.create_data_extension("bounce_sync_bounces", [DataExtensionField("Mine", "Date")])
+
+
+def unknown_category(installation: Installation, exports: Path) -> None:
+    with installation.store() as store:
+        store.execute("UPDATE bounce SET bounce_category = 'Sideways bounce'")
+
+
+@pytest.mark.parametrize(
+    ("road", "spoil", "told"),
+    [
+        (
+            {"SFMC_BUSINESS_UNITS": f"{PARENT},999"},
+            nothing,
+            ["business unit 999", "SFMC_BUSINESS_UNITS"],
+        ),
+        (
+            {"SFMC_SOURCE": "soap"},
+            unknown_category,
+            ["Retrieve BounceEvent", "page 1, row 1: BounceCategory isn't one", "Nothing was st"],
+        ),
+        (
+            {"SFMC_SOURCE": "data_views"},
+            another_extension,
+            ["data extension bounce_sync_bounces", "SubscriberKey Text(254) is missing", "delete"],
+        ),
+        (
+            FILES,
+            cut,
+            [f"file Bounces-{DAY}.csv, line 2: The file ends within a quoted", "Export it again"],
+        ),
+    ],
+    ids=["a unit that isn't there", "soap", "data_views", "files"],
+)
+def test_a_day_that_cant_be_read_is_no_day(
+    tmp_path: Path, road: dict[str, str], spoil: Spoil, told: list[str]
+) -> None:
+    tenant, exports = Tenant(), tmp_path / "sftp"
+    tenant.bounce(tenant.subscriber(tenant.contact(), "Held"), DAY)
+    with installed(tenant, tmp_path, **road, SFMC_FILES=str(exports)) as installation:
+        spoil(installation, exports)
+        report = installation.runner.materialise(DAY)
+        assert not report.success
+        for part in told:
+            assert part in (report.error or "")
+        assert "raw_bounces" not in report.materialised
+        assert "confirmed_bounce_staging" not in report.materialised
+        assert not installation.runner.lake.has("raw_bounces", DAY)
+        assert installation.writes() == 0
