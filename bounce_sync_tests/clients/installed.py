@@ -22,7 +22,7 @@ import pytest
 from filelock import FileLock
 
 SECONDS = 120
-"""More than any script needs; one that hangs is ended."""
+"""More than any script of the tests needs; one that hangs is ended."""
 
 
 def cache() -> Path:
@@ -38,7 +38,9 @@ class Environment:
     interpreter: Path
     folder: Path
 
-    def run(self, script: Path, given: object, **variables: str) -> Any:
+    def run(
+        self, script: Path, given: object, *, seconds: float = SECONDS, **variables: str
+    ) -> Any:
         """What the script prints, read as JSON. Fails the test with what it wrote if it fails.
 
         A copy of the script's folder is run, since Node looks for packages beside the script.
@@ -54,7 +56,7 @@ class Environment:
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=SECONDS,
+                timeout=seconds,
             )
         assert done.returncode == 0, f"{script.name}: {done.stdout[-2000:]}\n{done.stderr[-4000:]}"
         return json.loads(done.stdout)
