@@ -3,7 +3,7 @@
 import dagster as dg
 
 from bounce_sync import automation
-from bounce_sync.assets import checks, contracts, crm, marketing_cloud, staging
+from bounce_sync.assets import checks, contracts, crm, drift, marketing_cloud, report, staging
 from bounce_sync.assets.partitions import IMPORTED
 from bounce_sync.assets.resources import (
     Crm,
@@ -31,6 +31,8 @@ defs = dg.Definitions(
         *staging.ASSETS,
         *crm.EXTERNAL,
         *crm.ASSETS,
+        *drift.ASSETS,
+        *report.ASSETS,
         *(crm.JOURNEY_EXTENSIONS if IMPORTED.delivery == JOURNEY else ()),
     ],
     asset_checks=checks.CHECKS,

@@ -26,6 +26,7 @@ from bounce_sync.salesforce.payload import targets
 from bounce_sync.salesforce.reading import RecordReader
 from bounce_sync.salesforce.writing import FlagWriter, Journal, Review
 from bounce_sync.tables import (
+    DRIFT,
     NONE,
     REJECTED,
     UNKNOWN,
@@ -223,7 +224,12 @@ def _remember(
     updates: pd.DataFrame,
     no_longer_held: Sequence[str],
 ) -> None:
-    """Notes the keys to stage again, and those that needn't be any more."""
+    """Notes the keys to stage again, and those that needn't be any more.
+
+    A run that compared everything notes none: the next one finds what is left by itself.
+    """
+    if partition == DRIFT:
+        return
     put_off = plan.loc[plan["reason"] == "domain_spike", "subscriber_key"]
     refused = updates.loc[updates["outcome"] == REJECTED, "subscriber_key"]
     staged = plan.loc[plan["staged"], "subscriber_key"]

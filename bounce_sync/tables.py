@@ -67,14 +67,72 @@ REASONS: dict[str, str] = {
     "converted": "A flagged Lead that was converted: its Contact is judged instead.",
     "ambiguous": "The key matches several records of one object: none of them is touched.",
     "unmatched": "The key matches no record of the CRM.",
+    "held_without_bounce": "SFMC holds the address, and no bounce is left that shows why.",
     "other_key": "Another key of the same record speaks for it.",
     "conflict": "A person changed what we wrote; left as the person left it.",
     "undone": "Our write was undone with `undo`; left until something newer happens.",
     "foreign_flag": "Flagged by someone else, and the policy says to leave such flags.",
     "person_account": "A Person Account's Contact, and SALESFORCE_PERSON_ACCOUNTS is off.",
-    "domain_spike": "The mail domain exploded today: quarantined, stays a candidate.",
+    "domain_spike": "The mail domain exploded: quarantined, stays a candidate.",
+    "domain_allowed": "The mail domain exploded, and the run's tag released it.",
 }
 """Every reason a decision can carry, with what it tells the person who reads it."""
+
+AGREES = "agrees"
+FINDINGS: dict[str, tuple[str, str]] = {
+    "not_flagged": (
+        "SFMC holds the address, a bounce shows why, and the CRM doesn't say so.",
+        "Mended by `mend_crm_drift`.",
+    ),
+    "held_without_bounce": (
+        "SFMC holds the address, no bounce is left that confirms it, and the CRM isn't flagged.",
+        "Held by hand, by an import, or longer than bounces are kept. If these are dead addresses "
+        "all the same, mend with `held_without_bounce: flag`.",
+    ),
+    "still_flagged": (
+        "The CRM is flagged, and SFMC mails the address.",
+        "Mended by `mend_crm_drift`: the flag is cleared.",
+    ),
+    "date_behind": (
+        "Flagged; the CRM's date is empty or older than the newest bounce.",
+        "Mended by `mend_crm_drift`: the date moves forward.",
+    ),
+    "date_ahead": (
+        "Flagged; the CRM's date is later than every known bounce and than the hold.",
+        "Left, since no date is moved back. Look at who wrote it (field history).",
+    ),
+    "other_address": (
+        "SFMC holds an address that the CRM has replaced or removed.",
+        "A flag is cleared by `mend_crm_drift`. Give SFMC the new address, or it won't be mailed.",
+    ),
+    "conflict": (
+        "A person, an undo or the policy says otherwise.",
+        "Left. `bounce-sync explain RECORD` tells who changed what.",
+    ),
+    "no_statement": (
+        "The CRM is flagged, and SFMC says nothing about the address: unsubscribed, deleted, or no "
+        "such subscriber.",
+        "Left. Untick the flag by hand where the address is known to be good.",
+    ),
+    "unmatched": (
+        "SFMC holds a subscriber whose key leads to no Contact or Lead.",
+        "Usual for subscribers from elsewhere. If all are, look at the policy's match_field.",
+    ),
+    "ambiguous": (
+        "The key of a Held subscriber leads to several records of one object.",
+        "Left. Merge the duplicates in the CRM.",
+    ),
+    "person_account": (
+        "A Person Account's Contact, which isn't written.",
+        "Set SALESFORCE_PERSON_ACCOUNTS to true if these are to be flagged.",
+    ),
+    "quarantined": (
+        "Not flagged, since the mail domain exploded lately: that looks like an outage.",
+        "Waits for the domain to calm down, or for the run tag `bounce_sync/allow_domains`.",
+    ),
+    AGREES: ("SFMC and the CRM say the same.", ""),
+}
+"""What the drift report can find of a key or a record: what it means, and what to do about it."""
 
 
 def _text(description: str, *, nullable: bool = False, pii: bool = False, **rules: Any) -> Any:
@@ -261,6 +319,16 @@ class CrmFlagChanges(Table):
         unique: ClassVar[list[str]] = ["subscriber_key", "object", "record_id"]
 
 
+class CrmDrift(CrmFlagChanges):
+    """A decision for every Held subscriber and every flagged record, and how far the two agree."""
+
+    held_at: Series[Utc] = pa.Field(
+        nullable=True, description="When SFMC set Held, where the tenant tells."
+    )
+    finding: Series[str] = _text("What was found.", isin=tuple(FINDINGS))
+    read_at: Series[Utc] = pa.Field(description="When the CRM was read.")
+
+
 class CrmFlagUpdates(Table):
     """One row per attempted write, of every run of the partition."""
 
@@ -345,10 +413,13 @@ class DomainHistory(Table):
 
     day: Series[str] = _text("Partition of the plan.")
     domain: Series[str] = _text("Mail domain; empty for a decided day without sets.", nullable=True)
-    sets: Series[pd.Int64Dtype] = pa.Field(ge=0, description="Sets planned, quarantined included.")
+    sets: Series[pd.Int64Dtype] = pa.Field(
+        ge=0, description="Sets that first came up that day, quarantined ones included."
+    )
+    quarantined: Series[pd.Int64Dtype] = pa.Field(ge=0, description="Those of them that wait.")
 
 
-TABLES: dict[str, type[Table]] = {
+DAILY_TABLES: dict[str, type[Table]] = {
     "raw_bounces": RawBounces,
     "held_subscribers": HeldSubscribers,
     "confirmed_bounce_staging": ConfirmedBounceStaging,
@@ -357,7 +428,13 @@ TABLES: dict[str, type[Table]] = {
     "crm_flag_changes": CrmFlagChanges,
     "crm_flag_updates": CrmFlagUpdates,
 }
+"""Asset name → its table, of those with a partition for each day; in the order of the graph."""
+
+TABLES = DAILY_TABLES | {"crm_drift": CrmDrift, "crm_drift_updates": CrmFlagUpdates}
 """Asset name → its table."""
+
+DRIFT = "drift"
+"""In the place of a partition: a run that compared everything, and is of no day."""
 
 
 def shape(model: type[Table], columns: dict[str, Any] | pd.DataFrame) -> pd.DataFrame:

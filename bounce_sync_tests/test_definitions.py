@@ -10,7 +10,7 @@ import pytest
 
 from bounce_sync.assets.contracts import RULES
 from bounce_sync.definitions import defs
-from bounce_sync.tables import TABLES
+from bounce_sync.tables import DAILY_TABLES, TABLES
 
 GRAPH = defs.resolve_asset_graph()
 
@@ -27,6 +27,14 @@ EDGES = {
         "released_subscribers",
     },
     "crm_flag_updates": {"crm_flag_changes"},
+    "crm_drift": {
+        "raw_bounces",
+        "sfmc/_Bounce",
+        "sfmc/_Subscribers",
+        "salesforce/Contact",
+        "salesforce/Lead",
+    },
+    "crm_drift_updates": {"crm_drift"},
 }
 
 
@@ -36,7 +44,7 @@ def test_each_asset_hangs_where_the_design_says(asset: str) -> None:
     assert {key.to_user_string() for key in node.parent_keys} == EDGES[asset]
 
 
-@pytest.mark.parametrize("asset", TABLES)
+@pytest.mark.parametrize("asset", DAILY_TABLES)
 def test_each_asset_is_daily_in_server_time_and_maps_to_its_own_day(asset: str) -> None:
     node = GRAPH.get(dg.AssetKey(asset))
     assert isinstance(node.partitions_def, dg.DailyPartitionsDefinition)
@@ -65,7 +73,7 @@ def test_the_real_systems_stand_at_the_ends() -> None:
     }
 
 
-def test_every_rule_is_a_partitioned_check_with_its_name() -> None:
+def test_every_rule_is_a_check_with_its_name() -> None:
     checks = {(key.asset_key.path[-1], key.name) for key in GRAPH.asset_check_keys}
     assert checks == {(rule.asset, rule.name) for rule in RULES}
     blocking = {
@@ -81,6 +89,15 @@ def test_the_schedule_runs_yesterday_at_three_in_server_time() -> None:
     assert schedule.cron_schedule == "0 3 * * *"
     assert schedule.execution_timezone == "Etc/GMT+6"
     assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
+
+
+def test_the_drift_report_is_weekly_and_of_no_day() -> None:
+    schedule = defs.resolve_schedule_def("weekly_drift_report")
+    assert schedule.cron_schedule == "0 6 * * 0"
+    assert schedule.execution_timezone == "Etc/GMT+6"
+    assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
+    for asset in set(TABLES) - set(DAILY_TABLES):
+        assert GRAPH.get(dg.AssetKey(asset)).partitions_def is None
 
 
 def test_importing_the_definitions_needs_no_network_and_no_credentials() -> None:

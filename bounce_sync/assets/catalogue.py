@@ -15,7 +15,7 @@ MARKETING = ["team:marketing-operations"]
 SALES = ["team:sales-operations"]
 """Whom to ask about an asset: those who administer SFMC, and those who administer the CRM."""
 
-WRITER = "crm_flag_updates"
+WRITERS = ("crm_flag_updates", "crm_drift_updates")
 
 DOMAIN = r"[^\s@|]+\.[^\s@|]+"
 SMTP_CODE = r"\d{3}|\d\.\d{1,3}\.\d{1,3}"
@@ -90,6 +90,17 @@ LINEAGE: dict[str, dict[str, Sequence[tuple[str, str]]]] = {
         name: [("crm_flag_changes", name)]
         for name in ("subscriber_key", "object", "record_id", "flag_after", "date_after")
     },
+    "crm_drift": {
+        "subscriber_key": [("sfmc/_Subscribers", "SubscriberKey")],
+        "status": [("sfmc/_Subscribers", "Status")],
+        "bounced_at": [("raw_bounces", "event_at"), ("sfmc/_Bounce", "EventDate")],
+        "flag_before": [("salesforce/Contact", "Hard_Bounce__c")],
+        "date_before": [("salesforce/Contact", "Hard_Bounce_Date__c")],
+    },
+    "crm_drift_updates": {
+        name: [("crm_drift", name)]
+        for name in ("subscriber_key", "object", "record_id", "flag_after", "date_after")
+    },
 }
 """Table → column → where its values come from."""
 
@@ -157,7 +168,7 @@ def tags(asset: str) -> dict[str, str]:
     personal = any((column.metadata or {}).get("pii") for column in columns)
     return {
         **({"personal_data": "yes"} if personal else {}),
-        **({"writes_to": "salesforce"} if asset == WRITER else {}),
+        **({"writes_to": "salesforce"} if asset in WRITERS else {}),
     }
 
 

@@ -13,7 +13,8 @@ from bounce_sync.assets.contracts import Rule, View, rules_of
 from bounce_sync.assets.partitions import DAILY
 from bounce_sync.assets.resources import Installation
 from bounce_sync.rules.guards import Verdict
-from bounce_sync.tables import TABLES
+from bounce_sync.storage import LATEST
+from bounce_sync.tables import DAILY_TABLES, TABLES
 
 _NOT_JUDGED = Verdict(False, "Not judged: columns are missing, see the check `schema`.")
 
@@ -41,6 +42,7 @@ def _result(rule: Rule, verdict: Verdict) -> dg.AssetCheckResult:
 
 def _checks_of(asset: str) -> dg.AssetChecksDefinition:
     rules = rules_of(asset)
+    partitions = DAILY if asset in DAILY_TABLES else None
     with preview.chosen("partitioned asset checks"):
         specs = [
             dg.AssetCheckSpec(
@@ -48,7 +50,7 @@ def _checks_of(asset: str) -> dg.AssetChecksDefinition:
                 asset=asset,
                 description=rule.description,
                 blocking=rule.blocking,
-                partitions_def=DAILY,
+                partitions_def=partitions,
             )
             for rule in rules
         ]
@@ -64,7 +66,7 @@ def _checks_of(asset: str) -> dg.AssetChecksDefinition:
         view = View(
             installation.lake(),
             asset,
-            context.partition_key,
+            context.partition_key if partitions else LATEST,
             tags=context.run.tags,
             run_id=context.run.run_id,
         )

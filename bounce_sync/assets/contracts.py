@@ -20,12 +20,18 @@ from bounce_sync.assets.partitions import OFFSET
 from bounce_sync.rules import guards, server_time
 from bounce_sync.rules.guards import Verdict
 from bounce_sync.rules.policy import SyncPolicy
+from bounce_sync.rules.spikes import CALM_DAYS
 from bounce_sync.storage import Lake
 from bounce_sync.tables import TABLES
 
 ALLOW_CHANGES = "bounce_sync/allow_changes"
 ALLOW_DOMAINS = "bounce_sync/allow_domains"
 ALLOW_MISMATCH = "bounce_sync/allow_mismatch"
+
+
+def allowed_domains(tags: Mapping[str, str]) -> frozenset[str]:
+    """The mail domains that a run's tags release from quarantine."""
+    return frozenset(tags.get(ALLOW_DOMAINS, "").replace(",", " ").split())
 
 
 class BadTable(Exception):
@@ -81,11 +87,14 @@ class Rule:
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
     release: str | None = None
     """The run tag that releases it: such a rule is about a run, not about the table."""
+    released_in_table: bool = False
+    """The tag was heeded when the table was made; its rows say what was released."""
 
     def verdict(self, view: View) -> Verdict:
         """Passed, or failed with numbers; a released failure passes and says so."""
         verdict = self.judge(view)
-        if not verdict.passed and self.release and view.tags.get(self.release):
+        by_tag = self.release and not self.released_in_table and view.tags.get(self.release)
+        if not verdict.passed and by_tag:
             return Verdict(
                 True,
                 f"Released by the run tag {self.release}. {verdict.message}",
@@ -157,6 +166,51 @@ def _read_back(view: View) -> Verdict:
 
 _AGAIN = "Mend what made the rows, then materialise this asset and what lies below it again."
 _WARN = dg.AssetCheckSeverity.WARN
+
+
+def _guards(asset: str, or_run: str) -> tuple[Rule, ...]:
+    """The rules about a run that carries out the plan in `asset`.
+
+    `or_run` says how to release one without naming its tag; it may use the command's `{option}`.
+    """
+
+    def again(tag: str, value: str, option: str) -> str:
+        return f"run again with the tag `{tag}` = {value}, or {or_run.format(option=option)}."
+
+    return (
+        Rule(
+            asset,
+            "change_volume_is_plausible",
+            lambda view: guards.change_volume(view.frame, view.policy),
+            "No more sets, and no more clears, than the policy's max_changes.",
+            "Look at the plan. If it is right (a first run, a big clean-up), "
+            + again(ALLOW_CHANGES, "`true`", "--allow-changes"),
+            release=ALLOW_CHANGES,
+        ),
+        Rule(
+            asset,
+            "addresses_agree",
+            lambda view: guards.addresses_agree(view.frame, view.policy),
+            "Most CRM records have the address that SFMC knows: this is the right org.",
+            "Check the org and whether it is a masked sandbox. If all is right, "
+            + again(ALLOW_MISMATCH, "`true`", "--allow-mismatch"),
+            release=ALLOW_MISMATCH,
+        ),
+        Rule(
+            asset,
+            "no_domain_spike",
+            lambda view: guards.domain_spikes(view.frame, view.frame.attrs.get("decided_days")),
+            "No mail domain exploded: that looks like an outage at the provider, not like dead "
+            "mailboxes.",
+            "The domain's sets wait, and are taken up once it was calm for "
+            f"{CALM_DAYS} decided days. If its mailboxes are really gone, "
+            + again(ALLOW_DOMAINS, "the domain", "--allow-domain DOMAIN"),
+            blocking=False,
+            release=ALLOW_DOMAINS,
+            released_in_table=True,
+        ),
+    )
+
 
 RULES: tuple[Rule, ...] = (
     *(
@@ -230,50 +284,49 @@ RULES: tuple[Rule, ...] = (
         "Each staged key has a decision, and each flagged record exactly one.",
         "Materialise the day from confirmed_bounce_staging on; if it fails again, report a bug.",
     ),
+    *_guards("crm_flag_changes", "`bounce-sync run {option}`"),
+    *_guards("crm_drift", "the same tag on a run of `mend_crm_drift`"),
     Rule(
-        "crm_flag_changes",
-        "change_volume_is_plausible",
-        lambda view: guards.change_volume(view.frame, view.policy),
-        "No more sets, and no more clears, than the policy's max_changes.",
-        "Look at the plan. If it is right (a first run, a big clean-up), run again with the tag "
-        f"`{ALLOW_CHANGES}` = `true`, or `bounce-sync run --allow-changes`.",
-        release=ALLOW_CHANGES,
+        "crm_drift",
+        "every_key_is_accounted_for",
+        lambda view: guards.drift_accounted_for(
+            view.frame, view.frame.attrs["held"], view.frame.attrs["flagged"]
+        ),
+        "Each Held key is in the report, and each flagged record has exactly one decision.",
+        "Materialise crm_drift again; if it fails again, report a bug.",
     ),
     Rule(
-        "crm_flag_changes",
-        "addresses_agree",
-        lambda view: guards.addresses_agree(view.frame, view.policy),
-        "Most CRM records have the address that SFMC knows: this is the right org.",
-        "Check the org and whether it is a masked sandbox. If all is right, run again with the tag "
-        f"`{ALLOW_MISMATCH}` = `true`.",
-        release=ALLOW_MISMATCH,
-    ),
-    Rule(
-        "crm_flag_changes",
-        "no_domain_spike",
-        lambda view: guards.domain_spikes(view.frame, view.frame.attrs.get("decided_days")),
-        "No mail domain exploded: that looks like an outage at the provider, not dead mailboxes.",
-        "The domain's sets wait. If its mailboxes are really gone, run again with the tag "
-        f"`{ALLOW_DOMAINS}` = the domain, or `bounce-sync run --allow-domain DOMAIN`.",
-        blocking=False,
-    ),
-    Rule(
-        "crm_flag_updates",
-        "no_update_was_rejected",
-        _rejections,
-        "The CRM took every write.",
-        "The codes say why; `bounce-sync explain RECORD` shows one record. Rejected keys are "
-        "planned again tomorrow.",
+        "crm_drift",
+        "crm_agrees_with_marketing_cloud",
+        lambda view: guards.agreement(view.frame),
+        "Nothing is left to mend: every flag and date is as SFMC and the policy say.",
+        "Look at the findings on the asset's page, then run the job `mend_crm_drift`.",
         blocking=False,
         severity=_WARN,
     ),
-    Rule(
-        "crm_flag_updates",
-        "crm_reads_back_as_written",
-        _read_back,
-        "Records read again after the write hold what was written.",
-        "Something in the CRM changes our fields on save: look for a flow or trigger on them.",
-        blocking=False,
+    *(
+        Rule(
+            asset,
+            "no_update_was_rejected",
+            _rejections,
+            "The CRM took every write.",
+            "The codes say why; `bounce-sync explain RECORD` shows one record. Rejected keys are "
+            f"planned again {when}.",
+            blocking=False,
+            severity=_WARN,
+        )
+        for asset, when in (("crm_flag_updates", "tomorrow"), ("crm_drift_updates", "next time"))
+    ),
+    *(
+        Rule(
+            asset,
+            "crm_reads_back_as_written",
+            _read_back,
+            "Records read again after the write hold what was written.",
+            "Something in the CRM changes our fields on save: look for a flow or trigger on them.",
+            blocking=False,
+        )
+        for asset in ("crm_flag_updates", "crm_drift_updates")
     ),
 )
 
@@ -309,10 +362,9 @@ def demand_guards(view: View) -> dict[str, Any]:
         BadTable: a guard stops the run.
     """
     verdicts = {
-        rule.name: rule.verdict(view)
-        for rule in rules_of(view.asset)
-        if rule.blocking and rule.release is not None
+        rule: rule.verdict(view) for rule in rules_of(view.asset) if rule.release is not None
     }
-    if broken := {name: verdict for name, verdict in verdicts.items() if not verdict.passed}:
+    broken = {r.name: v for r, v in verdicts.items() if r.blocking and not v.passed}
+    if broken:
         raise BadTable(view.asset, view.partition, broken) from None
-    return {name: v.message for name, v in verdicts.items() if v.numbers.get("released")}
+    return {rule.name: v.message for rule, v in verdicts.items() if v.numbers.get("released")}

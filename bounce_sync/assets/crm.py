@@ -1,31 +1,24 @@
 """What the CRM holds, what should change, and the asset that changes it."""
 
-import contextlib
 import dataclasses
-from datetime import UTC, datetime
-from typing import Any
 
 import dagster as dg
 import pandas as pd
 
-from bounce_sync import delivery, stopping
 from bounce_sync.assets import catalogue, contracts, descriptions, spot_check
+from bounce_sync.assets.carrying_out import carry_out
+from bounce_sync.assets.history import domain_history
+from bounce_sync.assets.org import opened
 from bounce_sync.assets.partitions import DAILY, WRITTEN_DAILY
 from bounce_sync.assets.resources import Crm, Installation, Journeys, PolicyResource
-from bounce_sync.environment import JOURNEY, LIVE
-from bounce_sync.journey_writing import JourneyWriter
 from bounce_sync.marketing_cloud.journey import RELEASES, STAGING
-from bounce_sync.rules import changes, identity
+from bounce_sync.rules import changes
 from bounce_sync.rules.changes import CrmFacts
-from bounce_sync.salesforce.journal import Journal
 from bounce_sync.salesforce.reading import RecordReader
-from bounce_sync.storage import Lake
-from bounce_sync.tables import ACTIONS, SET, CrmFlagUpdates, DomainHistory, empty, shape
+from bounce_sync.tables import ACTIONS, CrmFlagUpdates, empty
 
 CONTACTS = dg.AssetKey(["salesforce", "Contact"])
 LEADS = dg.AssetKey(["salesforce", "Lead"])
-
-HISTORY_DAYS = 30
 
 JOURNEY_EXTENSIONS = [
     dg.AssetSpec(
@@ -81,31 +74,10 @@ def crm_flag_state(
     Each record comes with every key that may speak for it: its own in both forms, those of Leads
     converted into it and of records merged into it. Needs no write permission.
     """
-    connection, match_field = crm.connection, policy.policy().match_field
-    org = connection.identity()
-    ledger = installation.ledger()
-    if installation.settings.target == LIVE:
-        ledger.bind_org(org.org_id)
-    reader = RecordReader(connection)
-    found = reader.facts()
-    facts = CrmFacts(
-        date_is_day=found.date_is_day,
-        time_zone=found.time_zone,
-        is_sandbox=found.is_sandbox,
-        person_accounts=installation.settings.person_accounts,
-    )
-    delivery.settle(ledger, connection, facts, context.run.run_id, context.log.info)
-
-    keys = confirmed_bounce_staging["subscriber_key"]
-    read_at = datetime.now(UTC)
-    if match_field == "Id":
-        ids = identity.record_ids(keys)["record_id"].dropna().unique().tolist()
-        records = reader.read(ids)
-    else:
-        records = reader.read([], match_field, keys.tolist())
-    state = identity.flag_state(records, keys, match_field)
+    org, match_field = opened(context, installation, crm), policy.policy().match_field
+    state, read_at = org.flag_state(confirmed_bounce_staging["subscriber_key"], match_field)
     state.attrs = {
-        "facts": dataclasses.asdict(facts),
+        "facts": dataclasses.asdict(org.facts),
         "read_at": read_at.isoformat(),
         "instance_url": org.instance_url,
         "match_field": match_field,
@@ -113,26 +85,6 @@ def crm_flag_state(
     return dg.Output(
         state, metadata={**descriptions.crm_flag_state(state), "salesforce calls": crm.calls}
     )
-
-
-def _domain_history(lake: Lake, partition: str) -> pd.DataFrame:
-    """Sets per mail domain of the last decided days before this one (DomainHistory)."""
-    decided = [day for day in lake.partitions("crm_flag_changes") if day < partition]
-    frames = [empty(DomainHistory)]
-    for day in decided[-HISTORY_DAYS:]:
-        plan = lake.read("crm_flag_changes", day, ["action", "reason", "domain"])
-        sets = plan[(plan["action"] == SET) | (plan["reason"] == "domain_spike")]
-        counts = sets.groupby("domain").size().rename("sets").reset_index()
-        frames.append(
-            shape(DomainHistory, counts.assign(day=day))
-            if len(counts)
-            else shape(DomainHistory, {"day": [day], "sets": [0]})
-        )
-    return pd.concat(frames, ignore_index=True)
-
-
-def _allowed_domains(tags: Any) -> frozenset[str]:
-    return frozenset(tags.get(contracts.ALLOW_DOMAINS, "").replace(",", " ").split())
 
 
 @dg.asset(
@@ -159,7 +111,7 @@ def crm_flag_changes(
     """
     lake, rules = installation.lake(), policy.policy()
     facts = CrmFacts(**crm_flag_state.attrs["facts"])
-    history = _domain_history(lake, context.partition_key)
+    history = domain_history(lake, context.partition_key)
     plan = changes.plan(
         confirmed_bounce_staging,
         crm_flag_state,
@@ -169,7 +121,7 @@ def crm_flag_changes(
         history,
         rules,
         facts,
-        _allowed_domains(context.run.tags),
+        contracts.allowed_domains(context.run.tags),
     )
     plan.attrs = {
         "policy": rules.stored(),
@@ -210,45 +162,19 @@ def crm_flag_updates(
     and records every write in the ledger before it is sent. The rows of earlier runs of the day
     stay.
     """
-    lake, day = installation.lake(), context.partition_key
-    run_id, tags = context.run.run_id, context.run.tags
-    guarded = contracts.View(lake, "crm_flag_changes", day, tags, policy.policy())
-    released = contracts.demand_guards(guarded)
-    ledger, settings = installation.ledger(), installation.settings
-    installation.demand_possible(guarded.policy)
-
-    def by_journey(journal: Journal) -> JourneyWriter:
-        return JourneyWriter(
-            stack.enter_context(journeys.delivery(context.log.info)),
-            RecordReader(crm.connection),
-            journal,
-            contracts.load(lake, "confirmed_bounce_staging", day),
-            run_id,
-            settings.journey_wait,
-            context.log.info,
-        )
-
-    with (
-        contextlib.ExitStack() as stack,
-        stopping.on_sigterm(),
-    ):  # Dagster would leave the batch in flight unsettled
-        delivered = delivery.deliver(
-            crm_flag_changes,
-            planned_at=datetime.fromisoformat(crm_flag_changes.attrs["planned_at"]),
-            run_id=run_id,
-            partition=day,
-            context={
-                "target": settings.target,
-                "policy": guarded.policy.stored(),
-                "released": sorted(released),
-            },
-            ledger=ledger,
-            connection=crm.connection,
-            facts=CrmFacts(**crm_flag_changes.attrs["facts"]),
-            say=context.log.info,
-            make_writer=by_journey if settings.delivery == JOURNEY else None,
-            no_longer_held=crm_flag_changes.attrs["no_longer_held"],
-        )
+    lake, day, run_id = installation.lake(), context.partition_key, context.run.run_id
+    done = carry_out(
+        context,
+        crm_flag_changes,
+        contracts.View(lake, "crm_flag_changes", day, context.run.tags, policy.policy()),
+        ledger_partition=day,
+        bounces=lambda: contracts.load(lake, "confirmed_bounce_staging", day),
+        installation=installation,
+        crm=crm,
+        journeys=journeys,
+        no_longer_held=crm_flag_changes.attrs["no_longer_held"],
+    )
+    delivered = done.delivered
     earlier = empty(CrmFlagUpdates)
     if lake.has("crm_flag_updates", day):
         stored = contracts.load(lake, "crm_flag_updates", day)
@@ -274,7 +200,7 @@ def crm_flag_updates(
                     org.instance_url,
                 )
             ),
-            "released guards": dg.MetadataValue.json(released),
+            "released guards": dg.MetadataValue.json(done.released),
             "salesforce calls": crm.calls,
         },
     )

@@ -10,9 +10,8 @@ from bounce_sync.assets.partitions import DAILY, OFFSET
 from bounce_sync.assets.resources import Crm, Installation, MarketingCloud, PolicyResource
 from bounce_sync.environment import HELD_BY_KEY
 from bounce_sync.marketing_cloud.rows import REPEATED
-from bounce_sync.rules import identity, server_time
+from bounce_sync.rules import identity, server_time, speakers
 from bounce_sync.rules.policy import SyncPolicy
-from bounce_sync.rules.texts import is_in
 from bounce_sync.salesforce.reading import RecordReader
 from bounce_sync.tables import BOUNCE_CATEGORIES
 
@@ -103,7 +102,7 @@ def _bounced_keys(
     return pd.concat([frame["subscriber_key"] for frame in frames]).drop_duplicates().tolist()
 
 
-def _flagged_keys(crm: Crm, policy: SyncPolicy) -> list[str]:
+def flagged_keys(crm: Crm, policy: SyncPolicy) -> list[str]:
     """Every key that may speak for a record that is flagged now."""
     records = RecordReader(crm.connection).read([], policy.match_field)
     nobody = pd.Series(dtype="str")
@@ -140,7 +139,7 @@ def held_subscribers(
     if installation.settings.held == HELD_BY_KEY:
         keys = _bounced_keys(installation, marketing_cloud, server_time.evidence_days(day, rules))
         carried = installation.ledger().carried(day)["subscriber_key"]
-        held = source.held([*keys, *carried, *_flagged_keys(crm, rules)])
+        held = source.held([*keys, *carried, *flagged_keys(crm, rules)])
     else:
         held = source.held()
         if held.empty:  # can that be? SFMC is asked for today's bounced keys one by one
@@ -173,13 +172,9 @@ def released_subscribers(
     `Active` and `Bounced` mean that SFMC mails the address again: the flag is cleared.
     `Unsubscribed`, `Deleted` and `Unknown` are no statement about the address: a flag stays.
     """
-    keys = crm_flag_state["subscriber_key"].drop_duplicates()
     match_field = crm_flag_state.attrs["match_field"]
-    is_held = is_in(
-        identity.compared_form(keys, match_field),
-        identity.compared_form(held_subscribers["subscriber_key"], match_field),
-    )
-    released = marketing_cloud.source.statuses(keys[~is_held].tolist())
+    keys = speakers.not_held(crm_flag_state, held_subscribers, match_field)
+    released = marketing_cloud.source.statuses(keys.tolist())
     return dg.Output(
         released,
         metadata={

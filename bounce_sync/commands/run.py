@@ -13,13 +13,13 @@ import click
 
 from bounce_sync import stopping
 from bounce_sync.commands import output
-from bounce_sync.commands.outcome import WRITER, Outcome
+from bounce_sync.commands.outcome import REPORT, WRITER, Outcome
 from bounce_sync.commands.runner import Runner, RunReport, last_finished_day, running
 from bounce_sync.rules import server_time
 from bounce_sync.rules.policy import SyncPolicy
 from bounce_sync.settings import ImportSettings
 from bounce_sync.storage import MissingTable
-from bounce_sync.tables import TABLES
+from bounce_sync.tables import DAILY_TABLES
 
 Say = Callable[[str], None]
 
@@ -73,8 +73,9 @@ def daily(
     else:
         assets = [
             asset
-            for asset in TABLES
-            if not (dry_run and asset == WRITER) and not (first_day and asset == "raw_bounces")
+            for asset in (*DAILY_TABLES, REPORT)
+            if not (dry_run and asset in (WRITER, REPORT))
+            and not (first_day and asset == "raw_bounces")
         ]
         say(f"{'Planning' if dry_run else 'Running'} {partition}")
         outcome.report = runner.materialise(partition, assets, tags=tags, policy=policy.stored())

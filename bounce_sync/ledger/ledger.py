@@ -16,6 +16,7 @@ from bounce_sync.ledger.journal import RunJournal, next_ids
 from bounce_sync.ledger.lock import Say, writer_lock
 from bounce_sync.ledger.settling import DateFacts, judge
 from bounce_sync.tables import (
+    DRIFT,
     REFRESH,
     REJECTED,
     SET,
@@ -169,6 +170,7 @@ class Ledger:
             (settled["outcome"] == REJECTED)
             & settled["action"].isin([SET, REFRESH])
             & (settled["reason"] != "undone")
+            & (settled["partition"] != DRIFT)  # the next comparison finds it by itself
         ]
         for names, rows in lost.groupby(["run_id", "partition"]):
             run_id, partition = map(str, names)

@@ -99,7 +99,8 @@ def _row(change: Any, bounces: pd.DataFrame, run_id: str, date_is_day: bool) -> 
         row["FlagDate"] = _iso(change.date_after, date_is_day)
     if key in bounces.index:
         bounce = bounces.loc[key]
-        row["BounceDate"] = _iso(bounce["bounced_at"], date_is_day=False)
+        if pd.notna(bounce["bounced_at"]):
+            row["BounceDate"] = _iso(bounce["bounced_at"], date_is_day=False)
         told = {name: bounce[column] for name, column in _DETAILS.items()}
         row |= {name: str(value) for name, value in told.items() if pd.notna(value)}
     return row

@@ -10,12 +10,18 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from bounce_sync.rules.addresses import domains_of, fingerprint, normalised, same_address
+from bounce_sync.rules.addresses import (
+    domains_of,
+    fingerprint,
+    normalised,
+    normalised_domains,
+    same_address,
+)
 from bounce_sync.rules.crm_facts import CrmFacts
 from bounce_sync.rules.overrides import is_conflict, is_undone, with_last_write
 from bounce_sync.rules.policy import SyncPolicy
 from bounce_sync.rules.speakers import heard, said_of
-from bounce_sync.rules.spikes import spiking
+from bounce_sync.rules.spikes import exploding
 from bounce_sync.rules.texts import is_in
 from bounce_sync.tables import (
     CLEAR,
@@ -51,11 +57,13 @@ def plan(
     carries the decision and the key that speaks; the record's other staged keys have rows with
     reason ``other_key``, and staged keys that lead nowhere rows without a record. Mail domains in
     `allowed_domains` aren't quarantined. In order of key, object and record.
+
+    A staged key without bounced_at, of which the drift report knows, is dated by its `held_at`,
+    which fills an empty date and never moves one.
     """
     rows = heard(state, staging, held, released, policy)
     speaking = with_last_write(rows[rows["speaks"]], knowledge)
     decided = _decide(_compared(speaking, facts), policy, facts)
-    decided = _quarantined(decided, history, policy, allowed_domains)
     others = rows[rows["staged"] & ~rows["speaks"]].assign(action=NONE, reason="other_key")
     lost = staging[~is_in(staging["subscriber_key"], state["subscriber_key"])].reset_index(
         drop=True
@@ -66,7 +74,36 @@ def plan(
     changes = pd.concat(
         [_as_changes(part, facts) for part in (decided, others, unmatched)], ignore_index=True
     )
-    return changes.sort_values(["subscriber_key", "object", "record_id"], ignore_index=True)
+    changes = changes.sort_values(["subscriber_key", "object", "record_id"], ignore_index=True)
+    carried = staging.loc[staging["carried_since"].notna(), "subscriber_key"]
+    sets, came_up = changes["action"] == SET, ~is_in(changes["subscriber_key"], carried)
+    waiting = exploding(changes.loc[sets, "domain"], came_up[sets], history, policy)
+    return quarantined(changes, waiting.index[waiting], allowed_domains)
+
+
+def quarantined(
+    changes: pd.DataFrame, sets: pd.Index, allowed_domains: Collection[str]
+) -> pd.DataFrame:
+    """`CrmFlagChanges` whose `sets` (index) of exploding mail domains wait: they become none.
+
+    Those of `allowed_domains` are carried out, and say so.
+    """
+    allowed = normalised_domains(pd.Series(list(allowed_domains), dtype="str"))
+    exploded = pd.Series(changes.index.isin(sets), index=changes.index)
+    released = exploded & changes["domain"].isin(allowed)
+    return left(changes, exploded & ~released, "domain_spike").assign(
+        reason=lambda rows: rows["reason"].mask(released, "domain_allowed")
+    )
+
+
+def left(changes: pd.DataFrame, which: pd.Series, reason: str) -> pd.DataFrame:
+    """`CrmFlagChanges` of which these rows change nothing, for this reason."""
+    return changes.assign(
+        action=changes["action"].mask(which, NONE),
+        reason=changes["reason"].mask(which, reason),
+        flag_after=changes["flag_after"].mask(which, changes["flag_before"]),
+        date_after=changes["date_after"].mask(which, changes["date_before"]),
+    )
 
 
 def _compared(rows: pd.DataFrame, facts: CrmFacts) -> pd.DataFrame:
@@ -96,8 +133,10 @@ def _decide(rows: pd.DataFrame, policy: SyncPolicy, facts: CrmFacts) -> pd.DataF
     judged_by_address = is_held & policy.require_same_email
     removed = judged_by_address & normalised(rows["email"]).isna()
     changed = judged_by_address & ~rows["address_agrees"].fillna(value=True).astype(bool)
-    bounced, date = facts.as_stored(rows["bounced_at"]), facts.comparable(rows["flag_date"])
-    newer = staged & (date.isna() | (bounced > date))
+    bare = staged & rows["bounced_at"].isna()
+    since = facts.as_stored(rows["bounced_at"].fillna(rows["held_at"]))
+    date = facts.comparable(rows["flag_date"])
+    newer = staged & since.notna() & (date.isna() | ((since > date) & ~(bare & flag)))
 
     rules = [  # the first that fits speaks
         (rows["is_converted"], NONE, "converted"),
@@ -109,7 +148,9 @@ def _decide(rows: pd.DataFrame, policy: SyncPolicy, facts: CrmFacts) -> pd.DataF
         (removed, NONE, "email_removed"),
         (changed & flag, CLEAR, "email_changed"),
         (changed, NONE, "email_changed"),
+        (bare & ~flag, SET, "held_without_bounce"),
         (staged & ~flag, SET, "held"),
+        (bare & newer, REFRESH, "held_without_bounce"),
         (newer & flag, REFRESH, "newer_bounce"),
         (is_held, NONE, "still_held"),
         (mailed & flag, CLEAR, "released"),
@@ -129,21 +170,7 @@ def _decide(rows: pd.DataFrame, policy: SyncPolicy, facts: CrmFacts) -> pd.DataF
     return rows.assign(
         action=action,
         reason=np.where(shadow, "person_account", reason),
-        date_after=bounced.where(dated, rows["flag_date"]),
-    )
-
-
-def _quarantined(
-    rows: pd.DataFrame, history: pd.DataFrame, policy: SyncPolicy, allowed: Collection[str]
-) -> pd.DataFrame:
-    """The sets of exploding mail domains become none: candidates of a later day."""
-    sets = rows["action"] == SET
-    spikes = spiking(rows.loc[sets, "domain"], history, policy, allowed)
-    exploding = sets & rows["domain"].isin(spikes)
-    return rows.assign(
-        action=rows["action"].mask(exploding, NONE),
-        reason=rows["reason"].mask(exploding, "domain_spike"),
-        date_after=rows["date_after"].mask(exploding, rows["flag_date"]),
+        date_after=since.where(dated, rows["flag_date"]),
     )
 
 

@@ -17,7 +17,7 @@ from bounce_sync.rules.policy import MIN_ADDRESSES_COMPARED, SyncPolicy
 from bounce_sync.rules.server_time import days_window
 from bounce_sync.rules.spikes import MIN_HISTORY_DAYS
 from bounce_sync.rules.texts import is_in
-from bounce_sync.tables import CLEAR, NONE, SET
+from bounce_sync.tables import CLEAR, NONE, REFRESH, SET
 
 USUAL_FACTOR = 5
 """A count more than this many times above or below the median of its history is unusual."""
@@ -94,26 +94,37 @@ def accounted_for(changes: pd.DataFrame, staging: pd.DataFrame, state: pd.DataFr
 
 def domain_spikes(changes: pd.DataFrame, decided_days: int | None = None) -> Verdict:
     """No mail domain was quarantined; where `decided_days` are too few, nobody could judge."""
-    quarantined = changes.loc[changes["reason"] == "domain_spike", "domain"].value_counts()
-    listed = ", ".join(f"{domain} ({count:,})" for domain, count in quarantined.items())
+    quarantined, released = (
+        changes.loc[changes["reason"] == reason, "domain"].value_counts()
+        for reason in ("domain_spike", "domain_allowed")
+    )
     numbers: dict[str, int | float | str] = {
         "quarantined_domains": len(quarantined),
         "quarantined_sets": int(quarantined.sum()),
     }
+    said = ""
+    if len(released):
+        numbers["released"] = int(released.sum())
+        said = f" Released by the run's tag: {_listed(released)}."
     if len(quarantined):
         return Verdict(
             False,
-            f"Far more sets than usual, as in an outage at the provider; quarantined: {listed}.",
+            "Far more sets than usual, as in an outage at the provider; quarantined: "
+            f"{_listed(quarantined)}.{said}",
             numbers,
         )
     if decided_days is not None and decided_days < MIN_HISTORY_DAYS:
         return Verdict(
             True,
             f"Can't judge yet: {decided_days} days were decided before, a domain's usual day is "
-            f"known after {MIN_HISTORY_DAYS}.",
+            f"known after {MIN_HISTORY_DAYS}.{said}",
             numbers,
         )
-    return Verdict(True, "No mail domain stands out.", numbers)
+    return Verdict(True, f"No {'other ' if said else ''}mail domain stands out.{said}", numbers)
+
+
+def _listed(domains: pd.Series) -> str:
+    return ", ".join(f"{domain} ({count:,})" for domain, count in domains.items())
 
 
 def usual_volume(count: int, history_counts: Sequence[int]) -> Verdict:
@@ -130,6 +141,38 @@ def usual_volume(count: int, history_counts: Sequence[int]) -> Verdict:
         usual / USUAL_FACTOR <= count <= max(usual, 1) * USUAL_FACTOR,
         f"{count:,} rows, usually {usual:,.0f}.",
         {**numbers, "usual": usual},
+    )
+
+
+def drift_accounted_for(drift: pd.DataFrame, held: int, flagged: int) -> Verdict:
+    """Each of the `held` keys is in `CrmDrift`, each of the `flagged` records has one decision."""
+    decisions = drift[(drift["reason"] != "other_key") & drift["record_id"].notna()]
+    counts = decisions.groupby(["object", "record_id"], as_index=False).agg(
+        decisions=("reason", "size"), flagged=("flag_before", "any")
+    )
+    holes = {
+        "held_keys_without_row": held - int(drift.loc[drift["staged"], "subscriber_key"].nunique()),
+        "flagged_records_without_decision": flagged - int(counts["flagged"].sum()),
+        "records_with_several_decisions": int((counts["decisions"] > 1).sum()),
+    }
+    numbers = {"held_keys": held, "flagged_records": flagged, **holes}
+    if any(holes.values()):
+        found = ", ".join(f"{name.replace('_', ' ')}: {n:,}" for name, n in holes.items() if n)
+        return Verdict(False, f"The report has holes: {found}.", numbers)
+    return Verdict(
+        True, f"All {held:,} Held keys and {flagged:,} flagged records are accounted for.", numbers
+    )
+
+
+def agreement(drift: pd.DataFrame) -> Verdict:
+    """SFMC and the CRM agree, as far as the policy lets a mend bring it about (`CrmDrift`)."""
+    actions = drift["action"].value_counts()
+    numbers = {action: int(actions.get(action, 0)) for action in (SET, REFRESH, CLEAR)}
+    return Verdict(
+        not any(numbers.values()),
+        ", ".join(f"{count:,} to {action}" for action, count in numbers.items())
+        + f"; {len(drift):,} keys and records compared.",
+        numbers,
     )
 
 

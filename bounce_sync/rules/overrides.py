@@ -41,7 +41,8 @@ def is_conflict(rows: pd.DataFrame, facts: CrmFacts) -> pd.Series:
     """A person changed what we wrote, or unticked what we would tick; no newer bounce came.
 
     Unticked after we flagged; ticked after we cleared; where the ledger knows nothing, unticked
-    with a date at or after the bounce.
+    with a date at or after the bounce. Of a hold without a bounce nobody knows whether it is news:
+    it overrules nobody, and goes by `held_at` only where the ledger knows nothing.
     """
     ordinary = rows["last_action"].notna() & rows["last_undone_action"].isna()
     wrote_flag = ordinary & rows["last_flag_written"].fillna(value=False)
@@ -55,7 +56,9 @@ def is_conflict(rows: pd.DataFrame, facts: CrmFacts) -> pd.Series:
     # judgement would clear it against the person once more.
     right_again = newer & rows["address_agrees"].fillna(rows["email_hash"].notna())
     ticked = wrote_clear & rows["flag"] & ~right_again
-    decided = is_held & ~rows["flag"] & (facts.comparable(rows["flag_date"]) >= bounced)
+    since = facts.as_stored(rows["bounced_at"].fillna(rows["held_at"]))
+    outdated = since > facts.comparable(rows["flag_date"])
+    decided = is_held & rows["staged"] & ~rows["flag"] & rows["flag_date"].notna() & ~outdated
     return unticked | ticked | (decided & rows["last_action"].isna())
 
 

@@ -25,16 +25,16 @@ def heard(
 ) -> pd.DataFrame:
     """`CrmFlagState` with what SFMC says of each key, in the same order.
 
-    Added: status; held_address (SFMC's address, where Held); staged; staged_address, bounced_at and
-    domain of the staged bounce; ambiguous (the key matches several live records of one object); and
-    speaks, which is true of exactly one row of each record.
+    Added: status; held_address and held_at (of SFMC, where Held); staged; staged_address,
+    bounced_at and domain of the staged bounce, which may be missing; ambiguous (the key matches
+    several live records of one object); and speaks, which is true of one row of each record.
     """
     rows = state.reset_index(drop=True)
     rows = rows.join(said_of(rows["subscriber_key"], held, released, policy))
     bounces = staging[["subscriber_key", "email_address", "bounced_at", "domain"]]
     bounces = bounces.rename(columns={"email_address": "staged_address"})
-    rows = rows.merge(bounces, on="subscriber_key", how="left")
-    rows["staged"] = rows["bounced_at"].notna()
+    rows = rows.merge(bounces.assign(staged=True), on="subscriber_key", how="left")
+    rows["staged"] = rows["staged"].notna()
     record = rows.groupby(["object", "record_id"], sort=False).ngroup().to_numpy()
     rows["ambiguous"] = _ambiguous(rows, record, policy.match_field)
     rows["speaks"] = _speaks(rows, record, policy)
@@ -44,7 +44,7 @@ def heard(
 def said_of(
     keys: pd.Series, held: pd.DataFrame, released: pd.DataFrame, policy: SyncPolicy
 ) -> pd.DataFrame:
-    """SFMC's word on each key: status and, where that is Held, held_address; indexed like `keys`.
+    """SFMC's word on each key: status and, where Held, held_address and held_at; index of `keys`.
 
     A key that neither frame has is not judged: nothing is done on a guess.
     """
@@ -53,11 +53,24 @@ def said_of(
     others = _about(keys, released, policy)
     others = others.assign(rank=others["status"].map(_ranks(policy))).sort_values("rank")
     status = look_up(form, others.drop_duplicates("form").set_index("form")["status"])
-    address = look_up(form, holds.drop_duplicates("form").set_index("form")["email_address"])
+    said = holds.drop_duplicates("form").set_index("form")
     is_held = is_in(form, holds["form"])
     return pd.DataFrame(
-        {"status": status.fillna(NOT_JUDGED).mask(is_held, HELD), "held_address": address}
+        {
+            "status": status.fillna(NOT_JUDGED).mask(is_held, HELD),
+            "held_address": look_up(form, said["email_address"]),
+            "held_at": look_up(form, said["held_at"]),
+        }
     )
+
+
+def not_held(state: pd.DataFrame, held: pd.DataFrame, match_field: str) -> pd.Series:
+    """The keys of `CrmFlagState` that `HeldSubscribers` hasn't: those to ask SFMC about."""
+    keys = state["subscriber_key"].drop_duplicates()
+    is_held = is_in(
+        compared_form(keys, match_field), compared_form(held["subscriber_key"], match_field)
+    )
+    return keys[~is_held]
 
 
 def _about(keys: pd.Series, answers: pd.DataFrame, policy: SyncPolicy) -> pd.DataFrame:
@@ -97,6 +110,7 @@ def _speaks(rows: pd.DataFrame, record: np.ndarray, policy: SyncPolicy) -> np.nd
             spelling,
             rows["subscriber_key"] != rows["record_id"],  # the id itself before its other forms
             ~own,
+            ~rows["staged"],
             -rows["bounced_at"].fillna(pd.Timestamp(0, tz="UTC")).astype("int64"),
             rows["status"].map(_ranks(policy)).to_numpy(dtype=int),
             has_own[record] & ~own,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bounce_sync.tables import TABLES
+from bounce_sync.tables import DAILY_TABLES
 from bounce_sync_tests.installation import installed
 from bounce_sync_tests.pipeline.dagster_ui import dagster_ui, eventually
 from bounce_sync_tests.tenant import Tenant, crm_time, day_before, last_day
@@ -42,7 +42,7 @@ def test_three_days_are_three_runs_of_everything(tmp_path: Path) -> None:
                 LAUNCH,
                 params={
                     "partitionNames": DAYS,
-                    "assetSelection": [{"path": [name]} for name in TABLES],
+                    "assetSelection": [{"path": [name]} for name in DAILY_TABLES],
                 },
             )["launchPartitionBackfill"]
             assert launched["__typename"] == "LaunchBackfillSuccess", launched
@@ -61,7 +61,7 @@ def test_three_days_are_three_runs_of_everything(tmp_path: Path) -> None:
         ]
         assert sorted(partitions) == DAYS
         for run in runs:
-            assert {step["stepKey"] for step in run["stepStats"]} >= set(TABLES)
+            assert {step["stepKey"] for step in run["stepStats"]} >= set(DAILY_TABLES)
         assert {
             record: date for record, (flag, date) in installation.flags().items() if flag
         } == bounced_at

@@ -15,7 +15,9 @@ def outage(sets: int, history: list[int]) -> World:
         world.held(contact_id(n), email=f"user{n}@corp.com")
     for n, count in enumerate(history):
         named = {"domain": "corp.com", "sets": count} if count else {"domain": None, "sets": 0}
-        world.history.append({"day": f"2025-{n // 28 + 10}-{n % 28 + 1:02d}", **named})
+        world.history.append(
+            {"day": f"2025-{n // 28 + 10}-{n % 28 + 1:02d}", "quarantined": 0, **named}
+        )
     return world
 
 
@@ -58,7 +60,8 @@ def test_quarantined_sets_change_nothing_and_the_rest_goes_on() -> None:
 def test_allowed_domain_is_released() -> None:
     world = outage(51, [0] * 7)
     world.allowed_domains = ("CORP.com",)
-    assert reasons(world) == {"held": 51}
+    assert reasons(world) == {"domain_allowed": 51}
+    assert set(world.plan()["action"]) == {"set"}
 
 
 def test_only_sets_are_quarantined() -> None:
