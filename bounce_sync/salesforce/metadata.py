@@ -115,9 +115,8 @@ class MetadataApi:
 
     def names(self, kind: str) -> list[str]:
         """Full names of all components of a kind."""
-        result = self._call(
-            "listMetadata", f"list of {kind}", element("queries", *texts(type=kind))
-        )
+        asked = [element("queries", *texts(type=kind)), *texts(asOfVersion=self.version)]
+        result = self._call("listMetadata", f"list of {kind}", *asked)
         return [
             name for one in result.iterfind("{*}result") if (name := one.findtext("{*}fullName"))
         ]
@@ -144,6 +143,8 @@ class MetadataApi:
 
         Gives what was wrong; nothing was changed then.
         """
+        # Without a testLevel the org decides, and runs no test for a package without Apex;
+        # NoTestRun is refused in production (github.com/forcedotcom/cli/issues/2105).
         options = element(
             "DeployOptions",
             *texts(

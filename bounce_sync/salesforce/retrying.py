@@ -104,8 +104,8 @@ def _fault(content: bytes) -> dict[str, str] | None:
     fault = root.find("{*}Body/{*}Fault")
     if fault is None:
         return None
-    code = (fault.findtext("faultcode") or "").rpartition(":")[2]
-    message = (fault.findtext("faultstring") or "").removeprefix(f"{code}: ")
+    code = (fault.findtext("{*}faultcode") or "").rpartition(":")[2]
+    message = (fault.findtext("{*}faultstring") or "").removeprefix(f"{code}: ")
     return {"errorCode": code, "message": message}
 
 

@@ -306,6 +306,12 @@ def test_a_member_that_the_zip_lacks_is_named(org: Org) -> None:
     assert org.column("SELECT Name FROM PermissionSet WHERE Name = 'Writer'") == []
 
 
+def test_a_production_org_decides_itself_which_tests_run(org: Org) -> None:
+    asked = "<ZipFile></ZipFile><DeployOptions><testLevel>NoTestRun</testLevel></DeployOptions>"
+    answer = soap(org, "deploy", asked)
+    assert "cannot be used in production" in str(answer.findtext("faultstring"))
+
+
 def test_without_the_permission_every_metadata_call_is_a_fault(org: Org) -> None:
     org.store.set_setting("missing_permissions", "ModifyMetadata")
     answer = soap(org, "listMetadata", "<queries><type>Layout</type></queries>")

@@ -42,6 +42,15 @@ FOLDERS = {
 def deploy(service: Service, asked: etree._Element, _: str) -> str:
     """Takes a zip; it is deployed at once, and the answer says Queued, as the service does."""
     options = next((child for child in asked if local(child) == "DeployOptions"), None)
+    no_tests = options is not None and text(options, "testLevel") == "NoTestRun"
+    if (
+        no_tests
+        and not service.store.execute('SELECT "IsSandbox" FROM "Organization"').fetchone()[0]
+    ):
+        raise metadata_fault(
+            "INVALID_OPERATION",
+            "testLevel of NoTestRun cannot be used in production organizations",
+        )
     check_only = options is not None and text(options, "checkOnly") == "true"
     try:
         archive = zipfile.ZipFile(io.BytesIO(base64.b64decode(text(asked, "ZipFile"))))
