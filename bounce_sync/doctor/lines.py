@@ -189,6 +189,17 @@ LINES = (
     ),
     Line(
         CRM,
+        "crm_record_access",
+        "sharing",
+        "Sharing lets the integration user edit records: a sample of Contacts and Leads.",
+        salesforce.record_access,
+        concerns=salesforce.writes,
+        after=("crm_writable",),
+        beyond=(RequestRejected,),
+        without="Look at no_update_was_rejected after the first run.",
+    ),
+    Line(
+        CRM,
         "crm_time_zone",
         "time zone",
         "The integration user's zone is known; days of a Date field are days there.",

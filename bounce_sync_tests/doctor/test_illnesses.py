@@ -204,8 +204,19 @@ def test_a_field_that_cant_serve(patient: Patient, change: str, line: str, said:
 def test_an_object_that_may_not_be_edited(patient: Patient) -> None:
     patient.store.set_setting("missing_permissions", "EditContact")
     report = patient.look()
-    assert report.unwell == {"crm_writable": "fail"}
+    assert report.unwell == {"crm_writable": "fail", "crm_record_access": "warn"}
     assert "Readable but not editable: Contact." in report.said("crm_writable")
+
+
+def test_records_that_arent_shared_for_editing(patient: Patient) -> None:
+    records = [row[0] for row in patient.store.execute("SELECT Id FROM Contact")]
+    refusals = [(record, "INSUFFICIENT_ACCESS_OR_READONLY", "not shared") for record in records]
+    patient.store.insert("crm_refusal", ("record_id", "code", "message"), refusals)
+    report = patient.look()
+    assert report.unwell == {"crm_record_access": "warn"}
+    assert "Of 3 records looked at, 2 aren't shared for editing" in report.said("crm_record_access")
+    patient.store.execute("DELETE FROM Lead")
+    assert patient.look().level("crm_record_access") == "fail"
 
 
 def test_a_day_field_names_whose_day_it_is(patient: Patient) -> None:

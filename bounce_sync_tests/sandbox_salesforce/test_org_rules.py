@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -135,6 +136,27 @@ def test_automations_are_seen_with_a_permission_only(org: Org) -> None:
     org.store.set_setting("missing_permissions", "ViewSetup")
     refused = org.ask("GET", "query", params=asked)
     assert (refused.status_code, refused.json()[0]["errorCode"]) == (400, "INVALID_TYPE")
+
+
+def test_who_may_edit_a_record_is_told_for_200_at_once(org: Org) -> None:
+    shared, closed = org.contacts(2)
+    org.store.insert(
+        "crm_refusal",
+        ("record_id", "code", "message"),
+        [(closed, "INSUFFICIENT_ACCESS_OR_READONLY", "not shared")],
+    )
+
+    def ask(*records: str) -> Any:
+        listed = "','".join(records)
+        statement = (
+            "SELECT RecordId, HasEditAccess FROM UserRecordAccess"
+            f" WHERE UserId = '{org.user_id}' AND RecordId IN ('{listed}')"
+        )
+        return org.ask("GET", "query", params={"q": statement})
+
+    told = {row["RecordId"]: row["HasEditAccess"] for row in ask(shared, closed).json()["records"]}
+    assert told == {shared: True, closed: False}
+    assert ask(*[shared] * 201).json()[0]["errorCode"] == "MALFORMED_QUERY"
 
 
 # Gaps

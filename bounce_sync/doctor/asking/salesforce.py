@@ -16,6 +16,8 @@ from bounce_sync.tables import CONTACT, LEAD
 
 _ADDRESSES = 200
 _LISTED = 200
+_RECORDS = 200
+"""Records of each object whose access is looked at: UserRecordAccess takes no more at once."""
 
 _FLOWS = (
     "SELECT ApiName, RecordTriggerType, TriggerObjectOrEventId FROM FlowDefinitionView "
@@ -64,6 +66,28 @@ def writes(patient: Patient) -> bool:
 
 def writable(patient: Patient) -> Judgement:
     return judging.writable(patient.described, patient.crm.org, patient.written_objects)
+
+
+def record_access(patient: Patient) -> Judgement:
+    """UserRecordAccess tells anybody of records that they can read, 200 at a time."""
+    statements = [
+        format_soql("SELECT Id FROM Contact LIMIT {}", _RECORDS),
+        format_soql("SELECT Id FROM Lead WHERE IsConverted = false LIMIT {}", _RECORDS),
+    ]
+    samples = [[row["Id"] for row in rows] for rows in patient.crm.query_many(statements)]
+    asked = [
+        format_soql(
+            "SELECT RecordId, HasEditAccess FROM UserRecordAccess WHERE UserId = {} AND "
+            "RecordId IN {}",
+            patient.crm.user_id,
+            sample,
+        )
+        for sample in samples
+        if sample
+    ]
+    told = [row for rows in patient.crm.query_many(asked) for row in rows]
+    closed = sum(not row["HasEditAccess"] for row in told)
+    return judging.record_access(looked_at=len(told), closed=closed)
 
 
 def time_zone(patient: Patient) -> Judgement:

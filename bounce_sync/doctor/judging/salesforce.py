@@ -104,6 +104,20 @@ def writable(described: Descriptions, where: Org, written: Sequence[str]) -> Jud
     return passed(f"The integration user may edit both fields on {_listed(written)}.")
 
 
+def record_access(*, looked_at: int, closed: int) -> Judgement:
+    """Reading may be granted for all records, editing follows sharing."""
+    if closed:
+        return (failed if closed == looked_at else warned)(
+            f"Of {looked_at:,} records looked at, {closed:,} aren't shared for editing: writes to "
+            "them would be rejected.",
+            "Share them with the integration user (criteria-based sharing rules), or grant Modify "
+            "All Records on Contact and Lead.",
+            records=looked_at,
+            closed=closed,
+        )
+    return passed(f"All {looked_at:,} records looked at may be edited.", records=looked_at)
+
+
 def time_zone(zone: str, *, date_is_day: bool) -> Judgement:
     try:
         ZoneInfo(zone)

@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from bounce_sync.sandbox import schema
+from bounce_sync.sandbox.salesforce import record_access
 from bounce_sync.sandbox.salesforce.errors import ServiceError, no_such_type
 from bounce_sync.sandbox.salesforce.setup.objects import NEED_VIEW_SETUP, SETUP_PREFIXES
 from bounce_sync.sandbox.store import quoted
@@ -114,6 +115,8 @@ def typed_entity(store: Store, name: str, user_id: str) -> Entity:
 
 def find_entity(store: Store, name: str, user_id: str) -> Entity | None:
     """An object by its name in any case, or None."""
+    if name.lower() == record_access.NAME.lower():
+        return _RECORD_ACCESS
     rows = store.fields(name)
     missing = store.setting("missing_permissions", "").split()
     if not rows or f"Read{rows[0]['object']}" in missing:
@@ -198,3 +201,14 @@ def _field(raw: dict[str, object], editable: bool, entity_name: str) -> Field:
         reference_to=None if raw["reference_to"] is None else str(raw["reference_to"]),
         on_contact=on_contact,
     )
+
+
+_RECORD_ACCESS = Entity(
+    record_access.NAME,
+    "000",
+    {
+        name.lower(): Field(name, name, kind, 18, 0, 0, True, False, False, False, False, None)
+        for name, kind in record_access.FIELDS.items()
+    },
+    updateable=False,
+)

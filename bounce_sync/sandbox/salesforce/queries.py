@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from bounce_sync.sandbox.salesforce import values
+from bounce_sync.sandbox.salesforce import record_access, values
 from bounce_sync.sandbox.salesforce.cursors import Cursor
 from bounce_sync.sandbox.salesforce.entities import find_entity
 from bounce_sync.sandbox.salesforce.errors import ServiceError
@@ -41,6 +41,7 @@ def planned(
             deleted_too=deleted_too,
             zone=service.time_zone(user_id),
         )
+        record_access.demand_few(made.entity.name, len(made.parameters))
         if len(text) > LONG:
             _try_out(service, made)
     except SoqlError as error:

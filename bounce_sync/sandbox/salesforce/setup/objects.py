@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bounce_sync.sandbox import ids
+from bounce_sync.sandbox.salesforce import record_access
 from bounce_sync.sandbox.store import crm_time
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def prepare(store: Store) -> None:
                     length=255 if kind in ("string", "picklist", "textarea") else 0,
                     read_only=entry in _STAMPS,
                 )
+        store.execute(record_access.VIEW)
         if is_new:
             _first_rows(store)
 
