@@ -71,6 +71,8 @@ def _tell(runner: Runner, outcome: Outcome) -> None:
         "\nWhere to look next\n"
         "  bounce-sync dev             the Dagster UI: graph, checks, partitions, this run\n"
         "  bounce-sync run --dry-run   plan a day and write nothing\n"
+        f"  {outcome.page}\n"
+        "                              the day's page, for people who never open Dagster\n"
         f"  {runner.lake.path('crm_flag_changes', day)}\n"
         "                              every decision, row by row",
         markup=False,

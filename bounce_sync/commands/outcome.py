@@ -9,6 +9,7 @@ from bounce_sync.commands.runner import RunReport
 from bounce_sync.tables import ACTIONS, OUTCOMES
 
 WRITER = "crm_flag_updates"
+REPORT = "sync_report"
 
 
 @dataclass
@@ -31,6 +32,11 @@ class Outcome:
     def calls(self, service: str) -> int:
         reports = [*self.fetched, *([self.report] if self.report else [])]
         return sum(report.calls(service) for report in reports)
+
+    @property
+    def page(self) -> str | None:
+        """Where the day's report lies."""
+        return self.report and self.report.materialised.get(REPORT, {}).get("page")
 
     def line(self) -> dict[str, Any]:
         report = self.report or RunReport(run_id="", success=False)

@@ -60,6 +60,8 @@ def summary(outcome: Outcome) -> None:
         RESULTS.print(f"Evidence days that could not be fetched: {', '.join(outcome.missing_days)}")
     if line["run_id"]:
         RESULTS.print(f"Run {line['run_id']}, {line['seconds']} s")
+    if outcome.page:
+        RESULTS.print(f"Page: {outcome.page}", markup=False, soft_wrap=True)
 
 
 def reasons(counts: dict[str, int]) -> Table:

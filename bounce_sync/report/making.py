@@ -15,7 +15,7 @@ from upath import UPath
 from bounce_sync import trends
 from bounce_sync.report import day as days
 from bounce_sync.report import page, reachability
-from bounce_sync.report.names import Names, belonging
+from bounce_sync.report.names import Names, belonging, nobody_s
 from bounce_sync.salesforce.connection import Connection
 from bounce_sync.salesforce.errors import SalesforceError
 from bounce_sync.storage import Lake
@@ -40,7 +40,7 @@ def make(
     day = days.read(lake, partition, run_id)
     names, notes = Names(connection), []
     counted: reachability.Reachability | None = None
-    whose = pd.DataFrame({"owner_id": [], "account_id": []}, dtype="str")
+    whose = nobody_s()
     try:
         whose = belonging(connection, _shown(day))
         counted = reachability.count(connection)

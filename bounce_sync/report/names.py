@@ -37,14 +37,17 @@ def belonging(connection: Connection, records: pd.DataFrame) -> pd.DataFrame:
         )
     ]
     found = [row for rows in connection.query_many(statements) for row in rows]
-    return pd.DataFrame(
-        {
-            "owner_id": [row["OwnerId"] for row in found],
-            "account_id": [row.get("AccountId") for row in found],
-        },
-        index=pd.Index([row["Id"] for row in found], name="record_id", dtype="str"),
-        dtype="str",
-    )
+    return _owned([(row["Id"], row["OwnerId"], row.get("AccountId")) for row in found])
+
+
+def nobody_s() -> pd.DataFrame:
+    """`belonging` of no record."""
+    return _owned([])
+
+
+def _owned(rows: list[tuple[str, str, str | None]]) -> pd.DataFrame:
+    columns = ["record_id", "owner_id", "account_id"]
+    return pd.DataFrame(rows, columns=columns, dtype="str").set_index("record_id")
 
 
 class Names:

@@ -179,6 +179,7 @@ def _sections(day: Day, lists: _Lists) -> list[dict[str, Any]]:
             "title": title,
             "text": text,
             "total": len(found),
+            "more": max(0, len(found) - MOST_ROWS),
             "columns": [*lists.columns, *more.values()],
             "rows": lists.rows(found, *more),
         }
@@ -215,6 +216,7 @@ def _sections(day: Day, lists: _Lists) -> list[dict[str, Any]]:
             "them; they are looked at again every day. If the mailboxes are really gone, whoever "
             "runs the sync can let a domain through.",
             "total": len(day.quarantined),
+            "more": 0,
             "columns": ["mail domain", "records"],
             "rows": [[_text(domain), _text(f"{n:,}")] for domain, n in domains.items()],
         },
