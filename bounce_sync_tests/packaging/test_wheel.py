@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("wheel")
+
 CHECKOUT = Path(__file__).parents[2]
 
 
@@ -60,3 +62,18 @@ def test_the_demo_runs_outside_the_checkout(installed_wheel: Path, tmp_path: Pat
     assert "newly flagged" in demo.stdout
     assert "Where to look next" in demo.stdout
     assert (tmp_path / ".bounce_sync" / "ledger.db").exists()
+
+
+def test_what_setup_deploys_comes_with_the_wheel(installed_wheel: Path, tmp_path: Path) -> None:
+    told = subprocess.run(
+        [installed_wheel, "-m", "bounce_sync.cli", "setup", "--export", "source"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+    )
+    assert told.returncode == 0, told.stderr
+    shipped = CHECKOUT / "bounce_sync" / "setup" / "salesforce"
+    files = {path.relative_to(shipped) for path in shipped.rglob("*") if path.is_file()}
+    written = {path.relative_to(tmp_path / "source") for path in tmp_path.rglob("source/**/*.*")}
+    assert written == files
