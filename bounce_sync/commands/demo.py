@@ -71,13 +71,17 @@ def _tell(runner: Runner, outcome: Outcome) -> None:
         "\nWhere to look next\n"
         "  bounce-sync dev             the Dagster UI: graph, checks, partitions, this run\n"
         "  bounce-sync run --dry-run   plan a day and write nothing\n"
-        f"  {outcome.page}\n"
-        "                              the day's page, for people who never open Dagster\n"
+        f"{_page(outcome)}"
         f"  {runner.lake.path('crm_flag_changes', day)}\n"
         "                              every decision, row by row",
         markup=False,
         soft_wrap=True,
     )
+
+
+def _page(outcome: Outcome) -> str:
+    said = "                              the day's page, for people who never open Dagster\n"
+    return f"  {outcome.page}\n{said}" if outcome.page else ""
 
 
 def _written(runner: Runner, day: str, run_id: str) -> int:

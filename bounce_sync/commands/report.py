@@ -43,6 +43,8 @@ def report(
     lake = Lake(settings.lake)
     try:
         day = _day_of(run_id, settings) if run_id else _day(partition, lake)
+        if not lake.has("crm_flag_changes", day):
+            raise MissingTable("crm_flag_changes", day)
         with Services(settings) as services, Connection(services.org()) as connection:
             text = making.make(
                 lake,
