@@ -48,7 +48,7 @@ def look_at_everything(
     findings: list[Finding] = []
     try:
         for finding in examination.examine(patient):
-            logs[finding.level](" ".join(_row(finding)))
+            logs[finding.level](_told(finding))
             findings.append(finding)
     finally:
         patient.close()
@@ -58,6 +58,11 @@ def look_at_everything(
     context.add_output_metadata(metadata)
 
 
+def _told(finding: Finding) -> str:
+    _, line, said, to_do = _row(finding)
+    return f"{line}: {said}" + (f"\n→ {to_do}" if to_do else "")
+
+
 def _row(finding: Finding) -> tuple[str, str, str, str]:
     judgement = finding.judgement
     line = f"{finding.group}: {finding.title}"
@@ -65,8 +70,10 @@ def _row(finding: Finding) -> tuple[str, str, str, str]:
 
 
 def _table(findings: list[Finding]) -> dg.MetadataValue:
+    """What isn't well first: the page of a run shows no more than the head of a table."""
+    ordered = sorted(findings, key=lambda each: list(Level).index(each.level), reverse=True)
     return dg.MetadataValue.table(
-        [dg.TableRecord(dict(zip(_COLUMNS, _row(each), strict=True))) for each in findings],
+        [dg.TableRecord(dict(zip(_COLUMNS, _row(each), strict=True))) for each in ordered],
         dg.TableSchema([dg.TableColumn(name) for name in _COLUMNS]),
     )
 

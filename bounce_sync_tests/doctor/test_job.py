@@ -43,6 +43,7 @@ def test_it_lists_its_lines_and_takes_the_policy_of_the_launchpad(patient: Patie
     assert result.success
     metadata = _output(result)
     lines = _lines(metadata)
+    assert next(iter(lines)) == "The two together: first run", "what isn't well stands first"
     first = lines.pop("The two together: first run")
     assert {line["level"] for line in lines.values()} == {"pass"}
     assert metadata["fail"].value == 0
