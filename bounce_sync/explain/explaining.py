@@ -71,6 +71,7 @@ def explain(
     bounced, held, released = of("raw_bounces"), of("held_subscribers"), of("released_subscribers")
     state = of_records_too("crm_flag_state")
     decided = of_records_too("crm_flag_changes", replaced_too=True)
+    compared = of_records_too("crm_drift", replaced_too=True)
     history = ledger.history(list(person.records), list(spellings))
 
     def end_of(partition: str) -> datetime:
@@ -84,9 +85,11 @@ def explain(
         *timeline.staged(of("confirmed_bounce_staging"), end_of),
         *timeline.records(state, end_of),
         *timeline.decisions(decided, end_of),
+        *timeline.drift(compared),
         *timeline.writes(history),
     ]
-    seen = [frame["subscriber_key"] for frame in (bounced, held, released, decided, history)]
+    told_of = (bounced, held, released, decided, compared, history)
+    seen = [frame["subscriber_key"] for frame in told_of]
     keys = tuple(pd.concat(seen).dropna().drop_duplicates().sort_values())
     now = _today(person, crm) if crm else _last_seen(state, end_of)
     status = _statuses(held, released)

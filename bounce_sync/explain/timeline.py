@@ -22,7 +22,7 @@ from bounce_sync.explain.story import (
     WRITE,
     Event,
 )
-from bounce_sync.tables import NONE, REASONS, WRITTEN
+from bounce_sync.tables import DRIFT, NONE, REASONS, WRITTEN
 
 EndOfDay = Callable[[str], datetime]
 """When a partition's day was over (UTC)."""
@@ -144,6 +144,23 @@ def decisions(rows: pd.DataFrame, end_of: EndOfDay) -> Iterator[Event]:
             )
 
 
+def drift(rows: pd.DataFrame) -> Iterator[Event]:
+    """Each drift report's finding and decision, by `crm_drift`; rows in any order."""
+    rows = rows.assign(who=rows["record_id"].fillna(rows["subscriber_key"]))
+    for _, since in rows.groupby(["who", "subscriber_key"], sort=True):
+        for first, last in _runs(since, ["finding", "action", "reason"], by="read_at"):
+            what = "nothing to do" if first["action"] == NONE else first["action"]
+            yield Event(
+                first["read_at"],
+                DECISION,
+                first["who"],
+                f"Compared by the drift report: {first['finding']}; {what}, {first['reason']}. "
+                f"{REASONS[first['reason']]}",
+                until=last["read_at"],
+                details=_without(first, "who", "partition"),
+            )
+
+
 def writes(history: pd.DataFrame) -> Iterator[Event]:
     """Each write with its answer, by the ledger."""
     for row in _dicts(history):
@@ -152,7 +169,10 @@ def writes(history: pd.DataFrame) -> Iterator[Event]:
             fields.append(f"flag {_truth(row['flag_before'])} to {_truth(row['flag_after'])}")
         if row["date_before"] != row["date_after"]:
             fields.append(f"date {_moment(row['date_before'])} to {_moment(row['date_after'])}")
-        by = f"run {row['run_id']} of {row['partition']}"
+        mended = row["partition"] == DRIFT
+        by = f"run {row['run_id']}{', which mended drift' if mended else ' of ' + row['partition']}"
+        if row["released"]:
+            by += f", with guards released ({', '.join(row['released'])})"
         if row["undoes"]:
             by += f", which undoes run {row['undoes']}"
         answer = row["outcome"] or "no answer yet; the next run settles it"
@@ -176,11 +196,11 @@ def _by_key(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _runs(
-    rows: pd.DataFrame, columns: list[str]
+    rows: pd.DataFrame, columns: list[str], by: str = "partition"
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """First and last row of each stretch of partitions with the same values in `columns`."""
     first = last = None
-    for row in _dicts(rows.sort_values("partition", kind="stable")):
+    for row in _dicts(rows.sort_values(by, kind="stable")):
         if first is None or last is None:
             first = row
         elif any(row[name] != last[name] for name in columns):

@@ -234,8 +234,8 @@ class Ledger:
     ) -> pd.DataFrame:
         """Every intent on these records or decided by these keys, oldest first.
 
-        Columns: id, run_id, partition, target, undoes, subscriber_key, object, record_id, action,
-        reason, both images, bounced_at, status, domain, email_hash, account_id,
+        Columns: id, run_id, partition, target, undoes, released, subscriber_key, object,
+        record_id, action, reason, both images, bounced_at, status, domain, email_hash, account_id,
         person_account_id, undo_of, undo_root, undo_depth, created_at, outcome (empty while open),
         error_code, message, settled_at.
         """

@@ -163,6 +163,7 @@ def history(condition: ColumnElement[bool]) -> Select:
             run.c.partition,
             run.c.target,
             run.c.undoes,
+            run.c.released,
             *_IMAGES,
             intent.c.bounced_at,
             intent.c.status,

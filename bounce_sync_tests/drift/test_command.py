@@ -1,0 +1,87 @@
+"""`bounce-sync drift`: shows, asks, mends; a guard stops it like a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bounce_sync.cli import cli
+from bounce_sync_tests.installation import Installation, installed
+from bounce_sync_tests.tenant import Tenant, crm_time, day_before, last_day
+
+LONG_AGO = day_before(last_day(), 90)
+YEARS_AGO = day_before(last_day(), 900)
+
+
+def drift(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["drift", *arguments])
+
+
+def line(*arguments: str) -> dict[str, Any]:
+    return json.loads(drift("--json", *arguments).output.splitlines()[-1])
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    """Two who drifted apart: one with a bounce of months ago, one of whom none is left."""
+    tenant = Tenant()
+    tenant.bounce(tenant.subscriber(tenant.contact(), "Held"), LONG_AGO)
+    tenant.subscriber(tenant.lead(), "Held", DateUndeliverable=f"{YEARS_AGO} 10:00:00")
+    return tenant
+
+
+@pytest.fixture
+def here(tenant: Tenant, tmp_path: Path) -> Iterator[Installation]:
+    with installed(tenant, tmp_path) as installation:
+        yield installation
+
+
+def test_it_tells_what_drifted_and_writes_nothing(here: Installation) -> None:
+    told = drift()
+    assert told.exit_code == 0, told.output
+    assert "not_flagged" in told.stdout
+    assert "To mend: 1 to set, 0 to refresh, 0 to clear" in told.stdout
+    assert here.writes() == 0
+
+
+def test_without_a_terminal_it_mends_only_after_a_yes(here: Installation) -> None:
+    assert drift("--mend").exit_code == 2
+    assert here.writes() == 0
+    contact, lead = here.flags()
+    mended = line("--mend", "--yes")
+    assert (mended["set"], mended["written"]) == (1, 1)
+    assert here.flags() == {contact: (True, crm_time(LONG_AGO, "12:00:00")), lead: (False, None)}
+    undone = CliRunner().invoke(cli, ["undo", mended["run_id"], "--yes"])
+    assert undone.exit_code == 0, undone.output
+    assert here.flags() == {contact: (False, None), lead: (False, None)}
+
+
+def test_the_first_day_of_a_tenant_with_years_of_history(here: Installation) -> None:
+    contact, lead = here.flags()
+    assert line("--mend", "--yes", "--held-without-bounce")["written"] == 2
+    assert here.flags() == {
+        contact: (True, crm_time(LONG_AGO, "12:00:00")),
+        lead: (True, crm_time(YEARS_AGO, "10:00:00")),
+    }
+    assert line("--mend", "--yes", "--held-without-bounce")["set"] == 0
+
+
+def test_a_guard_stops_a_mend_and_not_the_report(tmp_path: Path) -> None:
+    tenant = Tenant()
+    for number in range(120):
+        record = tenant.contact(f"masked{number}@other.example")
+        tenant.subscriber(record, "Held", f"real{number}@ok.example")
+        tenant.bounce(record, LONG_AGO)
+    with installed(tenant, tmp_path) as here:
+        assert drift().exit_code == 0
+        stopped = drift("--mend", "--yes")
+        assert stopped.exit_code == 1
+        assert "addresses" in stopped.stderr
+        assert line("--mend", "--yes")["stopped"] == "addresses_agree"
+        assert line("--mend", "--yes", "--allow-mismatch")["stopped"] is None
+        assert here.writes() == 0
