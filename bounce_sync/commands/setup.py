@@ -169,7 +169,8 @@ def _show(console: Console, part: Part, steps: Sequence[Step]) -> None:
             table.add_row(state, Text(str(step)), Text(step.why))
             if step.note:
                 table.add_row("", Text(step.note, "bold"), "")
-    console.print(table)
+    if table.row_count:
+        console.print(table)
 
 
 def _tell(

@@ -1,10 +1,9 @@
 """The CRM's part of a set-up: looked at and made through the Metadata API.
 
-Fields and permission sets are deployed together, all or nothing; list views and reports after them,
-so that an edition without one of these still gets the sync going; layouts last. The user needs:
-'Modify Metadata Through Metadata API Functions', 'Customize Application', 'Manage Profiles and
-Permission Sets', 'Assign Permission Sets', 'Manage Public List Views', 'Manage Reports in Public
-Folders' and 'Manage Custom Report Types': an administrator's. The daily sync needs none of them.
+Fields and permission sets are deployed together, all or nothing; after them those list views and
+reports that the org takes, as its edition may refuse one; layouts last. The permissions that this
+takes are an administrator's (`bounce-sync setup --help` lists them); the daily sync needs none of
+them.
 """
 
 from __future__ import annotations
@@ -85,13 +84,14 @@ class CrmSetup:
         asked = {(step.kind, step.name) for step in steps}
         missing = [each for each in self._wanted if each.key in asked]
         needed = [each for each in missing if each.kind in (FIELD, PERMISSION_SET)]
-        problems = self._deploy([self._whole(each) for each in needed], "fields and permissions")
-        if problems:
-            return problems
+        refused = self._deploy([self._whole(each) for each in needed], "fields and permissions")
+        if refused:
+            return _told(refused)
+        problems = []
         if any(step.kind == ASSIGNMENT for step in steps):
             problems += self._assign()
         rest = [each for each in missing if each.kind not in (FIELD, PERMISSION_SET)]
-        problems += self._deploy(rest, "list views and reports")
+        problems += _told(self._deploy_what_is_taken(rest, "list views and reports"))
         if names := [step.name for step in steps if step.kind == LAYOUT]:
             problems += self._extend(names)
         return problems
@@ -156,14 +156,26 @@ class CrmSetup:
         content = text_of(grants.merged(there, component.root))
         return Component(component.kind, component.full_name, component.path, content)
 
-    def _deploy(self, components: Sequence[Component], what: str) -> list[str]:
+    def _deploy_what_is_taken(self, components: Sequence[Component], what: str) -> list[Problem]:
+        """Deploys all; where some are refused, the others without them."""
+        problems: list[Problem] = []
+        while refused := self._deploy(components, what):
+            problems += refused
+            names = {(each.kind, each.full_name) for each in refused}
+            rest = [each for each in components if each.key not in names]
+            if len(rest) == len(components):
+                break
+            components = rest
+        return problems
+
+    def _deploy(self, components: Sequence[Component], what: str) -> list[Problem]:
         if not components:
             return []
         self._say(f"Deploying {len(components)} component(s): {what}.")
         # A folder comes before what lies in it.
         ordered = sorted(components, key=lambda each: each.kind != REPORT_FOLDER)
         archive = packed(ordered, self._api.version)
-        return _told(self._api.deploy(archive, f"deployment of {what}"))
+        return self._api.deploy(archive, f"deployment of {what}")
 
     def _assign(self) -> list[str]:
         what = f"assignment of {WRITER}"
@@ -188,7 +200,8 @@ class CrmSetup:
         archive = self._api.retrieve({LAYOUT: names})
         self._backup.parent.mkdir(parents=True, exist_ok=True)
         self._backup.write_bytes(archive)
-        self._say(f"The layouts as they were: {self._backup}")
+        back = "sf project deploy start --metadata-dir"
+        self._say(f"The layouts as they were: {self._backup} ({back} takes them back).")
         fields = (self._names.flag_field, self._names.date_field)
         try:
             whole = page_layouts.extended(

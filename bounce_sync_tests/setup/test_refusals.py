@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import os
 import pty
-import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 
+from bounce_sync.commands.setup import setup
+from bounce_sync.sandbox.marketing_cloud.access import SCOPES
+from bounce_sync.sandbox.store import DataExtensionField
+from bounce_sync.setup import components, crm
+from bounce_sync.setup.components import Component, Names
 from bounce_sync_tests.installation import Installation, environ, installed
 from bounce_sync_tests.setup.called import called, line
 from bounce_sync_tests.tenant import Tenant
@@ -60,8 +66,6 @@ def test_a_packages_field_cant_be_made(bare: Installation) -> None:
 
 
 def test_a_data_extension_of_other_columns_is_left(bare: Installation) -> None:
-    from bounce_sync.sandbox.store import DataExtensionField
-
     with bare.store() as store:
         column = DataExtensionField("SubscriberKey", max_length=50, is_primary_key=True)
         store.create_data_extension("Hard_Bounce_Staging_DE", [column])
@@ -115,10 +119,28 @@ def test_without_the_right_to_assign_everything_else_is_made(bare: Installation)
     assert [each.split()[0] for each in line("--only", "crm")["made"]] == ["Assignment"]
 
 
+def test_a_view_that_the_org_refuses_keeps_nothing_else_back(
+    bare: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_an_odd_column(names: Names) -> list[Component]:
+        odd = [
+            replace(each, content=each.content.replace(b"LEAD.COMPANY", b"Nowhere__c"))
+            for each in components.shipped(names)
+        ]
+        assert odd != components.shipped(names)
+        return odd
+
+    monkeypatch.setattr(crm, "shipped", with_an_odd_column)
+    told = line("--only", "crm", exit_code=1)
+    assert [each["name"] for each in told["missing"]] == ["Lead.Hard_Bounced_Leads"]
+    assert told["problems"] == [
+        "ListView Lead.Hard_Bounced_Leads: Could not resolve list view column: Nowhere__c"
+    ]
+    assert len(told["made"]) == 13
+
+
 @pytest.mark.parametrize("scope", ["data_extensions_read", "data_extensions_write"])
 def test_a_missing_scope_in_sfmc_is_a_message(bare: Installation, scope: str) -> None:
-    from bounce_sync.sandbox.marketing_cloud.access import SCOPES
-
     with bare.store() as store:
         store.set_setting("scopes", " ".join(set(SCOPES) - {scope}))
     refused = called("--yes", "--only", "sfmc")
@@ -153,20 +175,25 @@ def test_a_permission_set_keeps_what_an_admin_added(bare: Installation) -> None:
         }
 
 
-def test_a_no_makes_nothing_and_without_a_terminal_nobody_is_asked(bare: Installation) -> None:
-    command = [sys.executable, "-m", "bounce_sync.cli", "setup", "--only", "sfmc"]
+def test_a_no_makes_nothing_and_without_a_terminal_nobody_is_asked(
+    bare: Installation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     unasked = called("--only", "sfmc")
     assert unasked.exit_code == 2
     assert "--yes" in unasked.output
     before = set_up(bare)
-    for answer, exit_code in (("n\n", 1), ("y\n", 0)):
-        ours, theirs = pty.openpty()
-        os.write(ours, answer.encode())
-        asked = subprocess.run(command, capture_output=True, text=True, stdin=theirs)
-        os.close(ours), os.close(theirs)
-        assert "Make these 7?" in asked.stderr
-        assert asked.returncode == exit_code, asked.stderr
-        assert (set_up(bare) == before) is (answer == "n\n")
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs) as terminal, os.fdopen(ours, "wb", buffering=0) as person:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        person.write(b"n\n")
+        with pytest.raises(click.Abort):
+            setup.main(["--only", "sfmc"], standalone_mode=False)
+        assert "Make these 7?" in capsys.readouterr().err
+        assert set_up(bare) == before
+        person.write(b"y\n")
+        setup.main(["--only", "sfmc"], standalone_mode=False)
+        assert "7 made" in capsys.readouterr().out
+    assert set_up(bare) != before
 
 
 def test_nothing_that_is_told_is_a_secret_or_an_address(bare: Installation) -> None:
