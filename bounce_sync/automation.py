@@ -13,6 +13,7 @@ from bounce_sync.environment import LIVE
 from bounce_sync.tables import DAILY_TABLES
 
 DAILY_JOB = "daily_bounce_sync"
+MEND_JOB = "mend_crm_drift"
 
 daily_job = dg.define_asset_job(
     DAILY_JOB,
@@ -27,7 +28,7 @@ drift_job = dg.define_asset_job(
 )
 
 mend_job = dg.define_asset_job(
-    "mend_crm_drift",
+    MEND_JOB,
     selection=dg.AssetSelection.assets("crm_drift", "crm_drift_updates"),
     description="Compares anew and mends what the policy allows. Starts as a dry run; set dry_run "
     "of crm_drift_updates to false to write.",

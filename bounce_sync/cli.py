@@ -13,6 +13,7 @@ from bounce_sync.commands import output
 from bounce_sync.commands.demo import demo
 from bounce_sync.commands.dev import dev
 from bounce_sync.commands.doctor import doctor
+from bounce_sync.commands.drift import drift
 from bounce_sync.commands.explain import explain
 from bounce_sync.commands.report import report
 from bounce_sync.commands.run import run
@@ -32,7 +33,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, dev, doctor, run, setup, report, explain, undo, sandbox):
+for command in (demo, dev, doctor, drift, run, setup, report, explain, undo, sandbox):
     cli.add_command(command)
 
 

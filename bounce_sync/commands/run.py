@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from bounce_sync import stopping
-from bounce_sync.commands import output
+from bounce_sync.commands import output, releases
 from bounce_sync.commands.outcome import REPORT, WRITER, Outcome
 from bounce_sync.commands.runner import Runner, RunReport, last_finished_day, running
 from bounce_sync.rules import server_time
@@ -128,11 +128,7 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--from", "first", type=_DAY, callback=_finished, help="First day of a catch-up.")
 @click.option("--to", "last", type=_DAY, callback=_finished, help="Last day of a catch-up.")
 @click.option("--dry-run", is_flag=True, help="Plan only: nothing is written to the CRM.")
-@click.option("--allow-changes", is_flag=True, help="Release the guard on the number of changes.")
-@click.option(
-    "--allow-domain", multiple=True, metavar="DOMAIN", help="Release a quarantined domain."
-)
-@click.option("--allow-mismatch", is_flag=True, help="Release the guard on differing addresses.")
+@releases.options
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
 def run(
     partition: date | None,
@@ -140,27 +136,16 @@ def run(
     last: date | None,
     *,
     dry_run: bool,
-    allow_changes: bool,
-    allow_domain: tuple[str, ...],
-    allow_mismatch: bool,
     as_json: bool,
+    **released: Any,
 ) -> None:
     """Run the daily job of one SFMC day, or catch up on many and touch the CRM once."""
-    from bounce_sync.assets import contracts
-
     if (first is None) != (last is None):
         raise click.UsageError("--from and --to go together.")
     if first and partition:
         raise click.UsageError("Either --partition, or --from and --to.")
     if first and last and first > last:
         raise click.UsageError(f"--from {first} is after --to {last}.")
-    tags = {}
-    if allow_changes:
-        tags[contracts.ALLOW_CHANGES] = "true"
-    if allow_mismatch:
-        tags[contracts.ALLOW_MISMATCH] = "true"
-    if allow_domain:
-        tags[contracts.ALLOW_DOMAINS] = " ".join(allow_domain)
     day = last or partition or last_finished_day()
     with running() as runner, stopping.on_sigterm():
         outcome = daily(
@@ -168,7 +153,7 @@ def run(
             day.isoformat(),
             dry_run=dry_run,
             first_day=first.isoformat() if first else None,
-            tags=tags,
+            tags=releases.tags(**released),
             say=output.progress,
         )
     if as_json:

@@ -17,6 +17,7 @@ from typing import Any
 
 import dagster as dg
 
+from bounce_sync import stopping
 from bounce_sync.rules import server_time
 from bounce_sync.sandbox import embedded
 from bounce_sync.settings import ImportSettings, Settings
@@ -77,17 +78,34 @@ class Runner:
     ) -> RunReport:
         """One run of the daily job, or of some of its assets with their checks."""
         from bounce_sync.automation import DAILY_JOB
+
+        return self.execute(DAILY_JOB, partition, assets, tags=tags, policy=policy)
+
+    def execute(
+        self,
+        job: str,
+        partition: str | None = None,
+        assets: Sequence[str] | None = None,
+        *,
+        tags: Mapping[str, str] | None = None,
+        policy: Mapping[str, Any] | None = None,
+        config: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> RunReport:
+        """One run of a job, or of some of its assets with their checks.
+
+        `config` is that of the Launchpad: asset → its settings.
+        """
         from bounce_sync.definitions import defs
 
-        config: dict[str, Any] = {
-            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-            "resources": {"policy": {"config": dict(policy or {})}},
-        }
-        result = defs.resolve_job_def(DAILY_JOB).execute_in_process(
+        result = defs.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             partition_key=partition,
             asset_selection=[dg.AssetKey(name) for name in assets] if assets else None,
-            run_config=config,
+            run_config={
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                "resources": {"policy": {"config": dict(policy or {})}},
+                "ops": {name: {"config": dict(given)} for name, given in (config or {}).items()},
+            },
             tags=dict(tags or {}),
             raise_on_error=False,
         )

@@ -23,7 +23,7 @@ def drift(*arguments: str) -> Result:
 
 
 def line(*arguments: str) -> dict[str, Any]:
-    return json.loads(drift("--json", *arguments).output.splitlines()[-1])
+    return json.loads(drift("--json", *arguments).stdout.splitlines()[-1])
 
 
 @pytest.fixture
