@@ -15,7 +15,7 @@ from bounce_sync_tests.guide.pages import PAGES, Line, lines
 from bounce_sync_tests.tenant import day_before, last_day
 
 TESTED_ELSEWHERE = {
-    "python3": "the README's two commands: `.ci/run` does the same on a clean machine",
+    "python3": "installs and builds: `.ci/run` and bounce_sync_tests/packaging do it on clean machines",
     **dict.fromkeys(
         ("docker", "helm", "kubectl", "systemctl"),
         "bounce_sync_tests/production compares these with the files that they are about",
@@ -30,7 +30,7 @@ SERVERS = {
 """What runs until it is stopped, and what it says when it is ready."""
 
 
-ANSWERED = {"bounce-sync setup": "--yes"}
+ANSWERED = {"bounce-sync setup": "--yes", "bounce-sync drift --mend": "--yes"}
 """What asks, and how a reader without a terminal answers."""
 
 NEWCOMER = "going_live.md"
@@ -40,7 +40,7 @@ NEWCOMER = "going_live.md"
 def filled_in(text: str, folder: Folder) -> str:
     """A line with the words that stand for the reader's own values replaced by some of the demo."""
     text = text.replace(".venv/bin/", "")  # on the PATH here
-    text += "".join(f" {answer}" for asks, answer in ANSWERED.items() if asks == text)
+    text += "".join(f" {answer}" for asks, answer in ANSWERED.items() if text.startswith(asks))
     updates = folder.updates()
     if updates.empty:
         return text
