@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from types import FrameType
@@ -27,3 +28,26 @@ def on_sigterm() -> Iterator[threading.Event]:
         yield requested
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def noticed() -> Iterator[None]:
+    """Around code that puts signal handlers of its own in place, as Dagster's runs do: it may drop
+    a SIGTERM that comes between two steps. `requested` is set all the same, and the handler is put
+    back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    told, telling = socket.socketpair()
+    told.setblocking(False)
+    telling.setblocking(False)
+    before = signal.set_wakeup_fd(telling.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        signal.signal(signal.SIGTERM, handler)
+        with told, telling, contextlib.suppress(BlockingIOError):
+            if signal.SIGTERM in told.recv(4096):
+                requested.set()

@@ -97,18 +97,21 @@ class Runner:
         """
         from bounce_sync.definitions import defs
 
-        result = defs.resolve_job_def(job).execute_in_process(
-            instance=self.instance,
-            partition_key=partition,
-            asset_selection=[dg.AssetKey(name) for name in assets] if assets else None,
-            run_config={
-                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                "resources": {"policy": {"config": dict(policy or {})}},
-                "ops": {name: {"config": dict(given)} for name, given in (config or {}).items()},
-            },
-            tags=dict(tags or {}),
-            raise_on_error=False,
-        )
+        with stopping.noticed():
+            result = defs.resolve_job_def(job).execute_in_process(
+                instance=self.instance,
+                partition_key=partition,
+                asset_selection=[dg.AssetKey(name) for name in assets] if assets else None,
+                run_config={
+                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                    "resources": {"policy": {"config": dict(policy or {})}},
+                    "ops": {
+                        name: {"config": dict(given)} for name, given in (config or {}).items()
+                    },
+                },
+                tags=dict(tags or {}),
+                raise_on_error=False,
+            )
         return _report(result)
 
 

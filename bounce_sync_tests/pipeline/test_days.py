@@ -1,4 +1,4 @@
-"""Days: empty ones, missing ones, forgotten ones, several at once."""
+"""Days: empty ones, missing ones, forgotten ones, older ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bounce_sync_tests.installation import Installation, installed
-from bounce_sync_tests.tenant import Tenant, crm_time, day_before, last_day
+from bounce_sync_tests.tenant import Tenant, day_before, last_day
 
 DAY = last_day()
 FIRST = day_before(DAY, 40)
@@ -55,29 +55,6 @@ def test_a_day_is_not_replaced_by_one_with_fewer_events(quiet: Installation) -> 
     report = quiet.runner.materialise(DAY, ["raw_bounces"])
     assert "a day isn't replaced by one with fewer events" in (report.error or "")
     assert quiet.runner.lake.count("raw_bounces", DAY) == 1
-
-
-def test_catching_up_touches_the_crm_once_and_reaches_back(quiet: Installation) -> None:
-    outcome = quiet.run(DAY, first_day=FIRST)
-    assert outcome.success, outcome.error
-    assert outcome.line()["written"] == 2
-    assert {date for flag, date in quiet.flags().values() if flag} == {
-        crm_time(FIRST, "12:00:00"),
-        crm_time(DAY, "12:00:00"),
-    }
-    again = quiet.run(DAY, first_day=FIRST)
-    assert again.success
-    assert again.fetched == []
-    assert again.line()["written"] == 0
-
-
-def test_catching_up_refuses_while_a_day_is_missing(quiet: Installation) -> None:
-    forgotten = day_before(DAY, 183)
-    outcome = quiet.run(DAY, first_day=forgotten)
-    assert not outcome.success
-    assert forgotten in (outcome.error or "")
-    assert "SFMC has forgotten" in (outcome.error or "")
-    assert quiet.writes() == 0
 
 
 def test_an_older_partition_run_after_a_newer_one_moves_no_date_back(quiet: Installation) -> None:
