@@ -149,9 +149,10 @@ def test_many_rows_arrive_once_in_windows_of_any_number(tenant: Tenant) -> None:
     )
     with tenant.served() as address:
         serial = read_bounces(address, workers=1)
-        parallel = read_bounces(address, workers=4)
+        parallel = read_bounces(address, workers=4, say=tenant.said.append)
     assert serial["subscriber_key"].nunique() == len(serial) == count
     pd.testing.assert_frame_equal(serial, parallel)
+    assert any("reading it in" in line for line in tenant.said)
 
 
 def test_each_unit_is_asked_with_its_own_token(tenant: Tenant) -> None:

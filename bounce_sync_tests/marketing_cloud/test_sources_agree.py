@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from bounce_sync import tables
 from bounce_sync.marketing_cloud.connection import Connection
@@ -134,27 +135,61 @@ def test_bounces_by_key_are_those_of_the_days(tenant: Tenant) -> None:
                 assert source.bounces_of([]).empty
 
 
+EDGES = {
+    "2026-06-14": ["23:59:59.000", "23:59:59.500", "23:59:59.997"],
+    DAY: ["00:00:00.000", "00:00:00.003", "00:00:00.997", "23:59:59.003", "23:59:59.997"],
+    "2026-06-16": ["00:00:00.000", "00:00:00.500", "00:00:01.000"],
+}
+
+
+def test_rows_at_the_edges_belong_to_the_day_of_their_time(tenant: Tenant) -> None:
+    """Windows are asked for a second wider than they are; each row arrives in one of them."""
+    at = [f"{on} {clock}" for on, clocks in EDGES.items() for clock in clocks]
+    tenant.bounces(*({"subscriber_key": each, "event_date": each} for each in at))
+    with tenant.served() as address:
+        known = account(address)
+        sources: list[Source] = [
+            SoapSource(known, patience=IMPATIENT),
+            DataViewsSource(known, patience=IMPATIENT, watch=WATCH),
+        ]
+        for source in sources:
+            with closing(source):
+                for on, clocks in EDGES.items():
+                    found = source.bounces(day(on))["subscriber_key"].tolist()
+                    assert found == [f"{on} {clock}" for clock in clocks]
+
+
 def agree(one: pd.DataFrame, other: pd.DataFrame, without: set[str]) -> None:
     kept = [name for name in one.columns if name not in without]
     pd.testing.assert_frame_equal(one[kept], other[kept])
 
 
-def test_the_staging_query_stages_each_held_key_once(tenant: Tenant) -> None:
+@pytest.mark.parametrize(
+    ("unit", "subscribers"), [(PARENT, "_Subscribers"), (CHILD, "Ent._Subscribers")]
+)
+def test_the_staging_query_stages_each_held_key_once(
+    tenant: Tenant, unit: str, subscribers: str
+) -> None:
     """The query that ships for teams who join in SFMC: each Held key with its newest bounce."""
     tenant.store.set_setting("today", "2026-06-16 03:00:00.000")
     tenant.subscribers(("h", "Held"), ("a", "Active"), ("old", "Held"))
     tenant.bounces(
-        {"subscriber_key": "h", "event_date": "2026-06-03 10:00:00.000"},
-        {"subscriber_key": "h", "event_date": f"{DAY} 10:00:00.500", "smtp_code": 551},
-        {"subscriber_key": "a"},
-        {"subscriber_key": "old", "event_date": "2026-05-31 23:59:59.000"},
+        *(
+            {"account_id": unit} | bounce
+            for bounce in (
+                {"subscriber_key": "h", "event_date": "2026-06-03 10:00:00.000"},
+                {"subscriber_key": "h", "event_date": f"{DAY} 10:00:00.500", "smtp_code": 551},
+                {"subscriber_key": "a"},
+                {"subscriber_key": "old", "event_date": "2026-05-31 23:59:59.000"},
+            )
+        )
     )
     tenant.store.execute(
         "UPDATE bounce SET subscriber_id = s.subscriber_id FROM subscriber AS s"
         " WHERE s.subscriber_key = bounce.subscriber_key"
     )
     with tenant.served() as address, closing(Connection(account(address), IMPATIENT)) as connection:
-        page = staged(connection)
+        page = staged(connection, unit, subscribers)
     assert dict(page.columns) == {
         "subscriberkey": ["h"],
         "emailaddress": ["h@mail.example"],
@@ -164,17 +199,17 @@ def test_the_staging_query_stages_each_held_key_once(tenant: Tenant) -> None:
         "bouncedate": [f"{DAY} 10:00:00.500"],
         "domain": [""],
         "evidencecount": ["2"],
-        "businessunit": [PARENT],
+        "businessunit": [unit],
     }
 
 
-def staged(connection: Connection) -> RowsetPage:
+def staged(connection: Connection, unit: str, subscribers: str) -> RowsetPage:
     """What the query puts into a data extension of its columns."""
     columns = (
         "SubscriberKey", "EmailAddress", "BounceCategory", "SMTPCode", "BounceReason",
         "BounceDate", "Domain", "EvidenceCount", "BusinessUnit",
     )  # fmt: skip
-    extensions, place = DataExtensions(connection, PARENT), Place("staging", PARENT)
+    extensions, place = DataExtensions(connection, unit), Place("staging", unit)
     extensions.ensure(DataExtension("staged", tuple(Field(name, length=500) for name in columns)))
     query = connection.rest(
         "POST",
@@ -183,7 +218,7 @@ def staged(connection: Connection) -> RowsetPage:
         payload={
             "name": "staged",
             "key": "staged",
-            "queryText": query_text("staging", evidence_days="15", subscribers="_Subscribers"),
+            "queryText": query_text("staging", evidence_days="15", subscribers=subscribers),
             "targetKey": "staged",
             "targetUpdateTypeId": 0,
             "categoryId": 1,
