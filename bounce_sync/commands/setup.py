@@ -21,7 +21,7 @@ from bounce_sync.salesforce.connection import Connection
 from bounce_sync.services import Services
 from bounce_sync.settings import Settings
 from bounce_sync.setup import whole
-from bounce_sync.setup.components import Names, export
+from bounce_sync.setup.components import WRITER, Names, export
 from bounce_sync.setup.crm import CrmSetup
 from bounce_sync.setup.sfmc import SfmcSetup
 from bounce_sync.setup.steps import State, Step, in_state
@@ -148,7 +148,7 @@ def _export(folder: Path, names: Names) -> None:
     export(folder, names)
     output.RESULTS.print(
         f"Written to {folder}. There: sf project deploy start --target-org ORG, then\n"
-        "sf org assign permset --name Bounce_Sync_Writer --on-behalf-of INTEGRATION_USER",
+        f"sf org assign permset --name {WRITER} --on-behalf-of INTEGRATION_USER",
         markup=False,
         soft_wrap=True,
     )

@@ -110,6 +110,22 @@ def test_a_simulated_tenant_is_made_moved_on_and_exported(tmp_path: Path) -> Non
     assert any(out.iterdir())
 
 
+def test_a_bare_tenant_has_nothing_that_a_set_up_makes_and_lives_all_the_same(
+    tmp_path: Path,
+) -> None:
+    folder = str(tmp_path / "bare")
+    size = ("--subscribers", "60", "--days", "3")
+    made = run("create", "--dir", folder, "--bare", *size)
+    assert made.returncode == 0, made.stderr
+    moved = run("advance", "--dir", folder, "--days", "2")
+    assert moved.returncode == 0, moved.stderr
+    with Store.open(folder) as store:
+        fields = {row["name"] for name in ("Contact", "Lead") for row in store.fields(name)}
+        assert not [name for name in fields if name.endswith("__c")]
+        assert store.execute("SELECT count(*) FROM data_extension").fetchone()[0] == 0
+        assert store.execute('SELECT count(*) FROM "Contact"').fetchone()[0] > 0
+
+
 def test_a_making_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
     tenant = tmp_path / "t"
     with subprocess.Popen(
