@@ -1,5 +1,5 @@
 """Telling people what became of a run, and which days are missing, through Apprise.
 
 `digest` and `overdue` say what there is to tell, purely; `stories` reads it from Dagster's event
-log; `sending` delivers it; `sensors` ties them together.
+log; `sending` delivers it; `telling` does all of that for a run; `sensors` call it.
 """

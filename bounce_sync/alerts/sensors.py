@@ -2,7 +2,6 @@
 
 Dagster's run-status sensors go on to the next run when one could not be told of. Here a failed send
 fails the tick as a whole, so that the daemon asks again: nothing is lost while a receiver is down.
-Who has been told already is kept as a tag of the run, so that nobody is told twice.
 """
 
 import json
@@ -11,14 +10,11 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from bounce_sync.alerts import overdue, sending, stories
-from bounce_sync.alerts.digest import digest
+from bounce_sync.alerts.telling import NotTold, tell
 from bounce_sync.assets.partitions import DUE_AFTER, IMPORTED, OFFSET
 from bounce_sync.environment import LIVE
 from bounce_sync.rules import server_time
 from bounce_sync.settings import AlertSettings
-
-TOLD = "bounce_sync/told"
-"""Run tag: the receivers that took the run's digest."""
 
 NOBODY = "BOUNCE_SYNC_ALERTS is empty: nobody is told."
 
@@ -26,35 +22,6 @@ _WRITES = dg.AssetKey("crm_flag_updates")
 _STATUS = (
     dg.DefaultSensorStatus.RUNNING if IMPORTED.target == LIVE else dg.DefaultSensorStatus.STOPPED
 )
-
-
-class NotTold(dg.DagsterError):
-    """A receiver didn't take a message.
-
-    Of Dagster's own kind: any other exception would be noted by a run-status sensor, and its run
-    passed by.
-    """
-
-    def __init__(self, refused: dict[str, str]) -> None:
-        super().__init__(
-            "Not delivered, tried again at the next tick: "
-            + "; ".join(f"{name} ({why})" for name, why in refused.items())
-            + ". The number is the receiver's place in BOUNCE_SYNC_ALERTS."
-        )
-
-
-def tell(instance: dg.DagsterInstance, run: dg.DagsterRun, settings: AlertSettings) -> None:
-    """Sends the digest of a finished run to whoever hasn't got it yet. Raises `NotTold`."""
-    message = digest(stories.story(instance, run, settings.target, settings.secrets), settings.ui)
-    if message is None:
-        return
-    told = run.tags.get(TOLD, "").split()
-    waiting = [receiver for receiver in settings.receivers if receiver.name not in told]
-    refused = sending.send(message, waiting)
-    told += [receiver.name for receiver in waiting if receiver.name not in refused]
-    instance.add_run_tags(run.run_id, {TOLD: " ".join(told)})
-    if refused:
-        raise NotTold(refused)
 
 
 def _sensor(status: dg.DagsterRunStatus) -> dg.SensorDefinition:

@@ -109,8 +109,9 @@ def _errors(steps: list[Any], runs: list[Any], secrets: Collection[str]) -> Mapp
     if not runs:
         return {}
     error = runs[-1].job_failure_data.error
-    said = tellable(_innermost(error), secrets) if error else runs[-1].message or ""
-    return {"": masked(said, secrets)}
+    if error:
+        return {"": tellable(_innermost(error), secrets)}
+    return {"": masked(runs[-1].message or "", secrets)}
 
 
 def _innermost(error: Any) -> str:

@@ -15,12 +15,14 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import dagster as dg
 
 from bounce_sync import stopping
+from bounce_sync.environment import LIVE
 from bounce_sync.rules import server_time
 from bounce_sync.sandbox import embedded
-from bounce_sync.settings import ImportSettings, Settings
+from bounce_sync.settings import AlertSettings, ImportSettings, Settings
 from bounce_sync.storage import Lake
 
 DAGSTER_YAML = """\
@@ -112,7 +114,21 @@ class Runner:
                 tags=dict(tags or {}),
                 raise_on_error=False,
             )
+        self._tell(result.run_id)
         return _report(result)
+
+    def _tell(self, run_id: str) -> None:
+        """Sends what the sensors send: they see no run that happens outside of Dagster's own
+        processes. As with them, nothing is sent of a rehearsal."""
+        alerts = AlertSettings.load()
+        run = self.instance.get_run_by_id(run_id)
+        if alerts.target == LIVE and alerts.receivers and run is not None:
+            from bounce_sync.alerts.telling import NotTold, tell
+
+            try:
+                tell(self.instance, run, alerts)
+            except NotTold as error:
+                click.echo(str(error), err=True)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,127 @@
+"""Runs that no sensor sees, and runs of other jobs: who is told what of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from bounce_sync.alerts.telling import TOLD, NotTold, tell
+from bounce_sync.definitions import defs
+from bounce_sync.settings import AlertSettings
+from bounce_sync_tests.alerts.receivers import WebHook, web_hook
+from bounce_sync_tests.installation import Installation, environ, installed
+from bounce_sync_tests.tenant import Tenant, last_day
+
+DAY = last_day()
+UNDO = {
+    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+    "ops": {"put_back": {"config": {"run_id": "never-ran"}}},
+}
+
+
+@pytest.fixture
+def hook() -> Iterator[WebHook]:
+    with web_hook() as served:
+        yield served
+
+
+@pytest.fixture
+def installation(hook: WebHook, tmp_path: Path) -> Iterator[Installation]:
+    alerts = f"json://127.0.0.1:{hook.port}/"
+    with installed(Tenant(), tmp_path, BOUNCE_SYNC_ALERTS=alerts) as served:
+        yield served
+
+
+def test_a_run_of_the_command_line_is_told_of_and_a_dead_receiver_hides_nothing(
+    installation: Installation, hook: WebHook, capfd: pytest.CaptureFixture[str]
+) -> None:
+    report = installation.runner.materialise(DAY, ["raw_bounces"])
+    ((title, body),) = hook.inbox.messages
+    assert title == f"bounce_sync (live): daily_bounce_sync of {DAY} succeeded"
+    assert "raw_bounces, volume_is_usual (warning): No rows at all" in body
+    assert f"Run {report.run_id}" in body
+    assert capfd.readouterr().err == ""
+
+    hook.stop()
+    again = installation.runner.materialise(DAY, ["raw_bounces"])
+    hook.start()
+    assert again.success
+    assert "An alert wasn't delivered: 1:json" in capfd.readouterr().err
+    assert len(hook.inbox.messages) == 1
+
+
+def test_nobody_is_told_of_a_rehearsal(installation: Installation, hook: WebHook) -> None:
+    with environ({"BOUNCE_SYNC_TARGET": "sandbox"}):
+        installation.runner.materialise(DAY, ["raw_bounces"])
+    assert hook.inbox.messages == []
+
+
+def _stored(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRun:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run
+
+
+def _undo(instance: dg.DagsterInstance) -> dg.DagsterRun:
+    result = defs.resolve_job_def("undo_run").execute_in_process(
+        instance=instance,
+        run_config=UNDO,
+        raise_on_error=False,
+    )
+    return _stored(instance, result.run_id)
+
+
+def test_a_failed_undo_says_why(installation: Installation, hook: WebHook) -> None:
+    instance = installation.runner.instance
+    tell(instance, _undo(instance), AlertSettings.load())
+    ((title, body),) = hook.inbox.messages
+    assert title == "bounce_sync (live): undo_run failed"
+    assert "put_back: " in body
+    assert "never-ran" in body
+
+
+def test_a_run_that_could_not_start_says_which_setting_is_missing(
+    installation: Installation, hook: WebHook
+) -> None:
+    instance = installation.runner.instance
+    with environ({"SFMC_CLIENT_ID": ""}):
+        tell(instance, _undo(instance), AlertSettings.load())
+    ((_, body),) = hook.inbox.messages
+    assert "SFMC_CLIENT_ID: missing" in body
+
+
+def test_a_canceled_run_is_told_of_and_nobody_is_told_twice(
+    installation: Installation, hook: WebHook
+) -> None:
+    instance = installation.runner.instance
+    run = instance.create_run_for_job(defs.resolve_job_def("undo_run"), run_config=UNDO)
+    instance.report_run_canceled(run)
+    with web_hook() as other:
+        both = f"json://127.0.0.1:{hook.port}/ json://127.0.0.1:{other.port}/"
+        with environ({"BOUNCE_SYNC_ALERTS": both}):
+            settings = AlertSettings.load()
+        other.stop()
+        with pytest.raises(NotTold, match="2:json"):
+            tell(instance, _stored(instance, run.run_id), settings)
+        assert _stored(instance, run.run_id).tags[TOLD] == "1:json"
+        other.start()
+        tell(instance, _stored(instance, run.run_id), settings)
+        tell(instance, _stored(instance, run.run_id), settings)
+        for inbox in (hook.inbox, other.inbox):
+            ((title, _),) = inbox.messages
+            assert title == "bounce_sync (live): undo_run was canceled"
+
+
+def test_the_sensors_rest_while_the_target_is_the_sandbox() -> None:
+    assert {sensor.name: sensor.default_status for sensor in defs.sensors or ()} == dict.fromkeys(
+        (
+            "alerts_on_success",
+            "alerts_on_failure",
+            "alerts_on_canceled",
+            "alerts_on_missing_days",
+        ),
+        dg.DefaultSensorStatus.STOPPED,
+    )
