@@ -77,3 +77,11 @@ def test_what_setup_deploys_comes_with_the_wheel(installed_wheel: Path, tmp_path
     files = {path.relative_to(shipped) for path in shipped.rglob("*") if path.is_file()}
     written = {path.relative_to(tmp_path / "source") for path in tmp_path.rglob("source/**/*.*")}
     assert written == files
+
+
+def test_the_files_for_production_come_along(installed_wheel: Path) -> None:
+    purelib = next((installed_wheel.parents[1] / "lib").iterdir()) / "site-packages"
+    shipped = CHECKOUT / "bounce_sync" / "deploy"
+    files = {path.relative_to(CHECKOUT) for path in shipped.rglob("*") if path.is_file()}
+    missing = {path for path in files if path.suffix != ".pyc" and not (purelib / path).exists()}
+    assert missing == set()
