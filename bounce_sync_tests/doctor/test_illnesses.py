@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import text
 
 from bounce_sync.ledger import Ledger
 from bounce_sync.ledger.database import open_database
+from bounce_sync.sandbox.export import export
 from bounce_sync_tests.doctor.patient import DAY, Patient, admitted, healthy
 from bounce_sync_tests.tenant import Tenant, to_18
 
@@ -79,6 +81,28 @@ def test_scopes_that_only_the_doctor_needs_are_no_failure(patient: Patient) -> N
     )
     assert "for want of a permission" in report.said("sfmc_offset")
     assert report.exit_code == 0
+
+
+def test_exports_need_no_scope_and_a_missing_one_is_named(patient: Patient, tmp_path: Path) -> None:
+    patient.store.set_setting("scopes", "")
+    exports = tmp_path / "exports"
+    variables = {
+        "SFMC_SOURCE": "files",
+        "SFMC_FILES": str(exports),
+        "SFMC_FILES_FORMAT": '{"settle_seconds": 0}',
+        "BOUNCE_SYNC_START_DATE": DAY,
+    }
+    day = date.fromisoformat(DAY)
+    export(patient.store, exports, day, day)
+    report = patient.look("--json", **variables)
+    assert report.unwell == dict.fromkeys(("sfmc_scopes", "sfmc_offset", "keys"), "warn")
+    assert "A run needs none." in report.said("sfmc_scopes")
+    assert report.findings["first_run"]["numbers"]["set"] == 2
+    (exports / f"Bounces-{DAY}.csv").unlink()
+    (exports / f"Hard_Bounce_Staging-{DAY}.csv").unlink()
+    report = patient.look("--json", **variables)
+    assert report.level("first_run") == "fail"
+    assert f"There is no file of staging dated {DAY}" in report.said("first_run")
 
 
 def test_a_childs_token_names_its_parent(patient: Patient) -> None:

@@ -33,7 +33,7 @@ def needed_scopes(source: str, delivery: str, *, asks_statuses: bool = False) ->
 
 
 def scopes(granted: Collection[str], needed: Sequence[str]) -> Judgement:
-    if not granted:
+    if needed and not granted:
         return warned(
             "The token's answer doesn't say what it allows.",
             f"Make sure that the package has: {', '.join(needed)}.",
@@ -42,11 +42,17 @@ def scopes(granted: Collection[str], needed: Sequence[str]) -> Judgement:
         return failed(f"Missing: {', '.join(missing)}.", GRANT.format(", ".join(missing)))
     if more := [each for each in (EVENTS, SUBSCRIBERS) if each not in granted]:
         return warned(
-            f"All {len(needed)} that a run needs are there; the doctor would need "
-            f"{' and '.join(more)} to measure the offset and to look at keys.",
+            f"{_there(needed)} The doctor would need {' and '.join(more)} to measure the server "
+            "time and to look at keys.",
             GRANT.format(", ".join(more)),
         )
-    return passed(f"All {len(needed)} needed are there: {', '.join(needed)}.")
+    return passed(_there(needed))
+
+
+def _there(needed: Sequence[str]) -> str:
+    if not needed:
+        return "A run needs none."
+    return f"All {len(needed)} that a run needs are there: {', '.join(needed)}."
 
 
 def account(organization: object, enterprise: object) -> Judgement:
