@@ -15,7 +15,7 @@ from bounce_sync_tests.guide.pages import PAGES, Line, lines
 from bounce_sync_tests.tenant import day_before, last_day
 
 TESTED_ELSEWHERE = {
-    "python3": "installs and builds: `.ci/run` and bounce_sync_tests/packaging do it on clean machines",
+    "python3": "installs and builds, as `.ci/run` and bounce_sync_tests/packaging do",
     **dict.fromkeys(
         ("docker", "helm", "kubectl", "systemctl"),
         "bounce_sync_tests/production compares these with the files that they are about",
