@@ -29,6 +29,7 @@ _TOLD_OF = {
     Event.STEP_FAILURE,
     Event.RUN_FAILURE,
 }
+_WRITERS = ("crm_flag_updates", "crm_drift_updates")
 _EARLIER = 10
 """Evaluations of a check among which the one before this run's is looked for."""
 
@@ -74,7 +75,7 @@ def story(
         released=dict(_released(evaluations, run.tags, secrets)),
         quarantined=_count(materialised.get("crm_flag_changes", {}), "quarantined"),
         outcomes={
-            outcome: _count(materialised.get("crm_flag_updates", {}), outcome)
+            outcome: sum(_count(materialised.get(each, {}), outcome) for each in _WRITERS)
             for outcome in OUTCOMES
         },
     )

@@ -146,6 +146,17 @@ def test_containers_mount_and_wait_for_what_is_there() -> None:
         assert set(service.get("depends_on", ())) <= set(compose["services"])
 
 
+def test_dagster_speaks_to_postgresql_through_its_own_driver() -> None:
+    helm = loaded("helm-values.yaml")["postgresql"]["postgresqlScheme"]
+    containers = [
+        service["environment"]["DAGSTER_POSTGRES_URL"]
+        for name, service in loaded("compose.yaml")["services"].items()
+        if name != "postgres"
+    ]
+    given = [f"{helm}://", environment_file("dagster.env")["DAGSTER_POSTGRES_URL"], *containers]
+    assert {address.partition("://")[0] for address in given} == {"postgresql+psycopg2"}
+
+
 def test_units_name_units_that_are_there() -> None:
     shipped = {file.name for file in SYSTEMD.iterdir()}
     for name in shipped - {"dagster.env"}:
