@@ -124,6 +124,14 @@ def test_quarantined_domains_are_named_with_their_sets() -> None:
     assert verdict.numbers["quarantined_sets"] == 3
 
 
+def test_released_domains_are_told_and_pass() -> None:
+    changes = planned(reason=["domain_allowed"] * 2 + ["held"], domain=["a.com", "a.com", "c.com"])
+    verdict = guards.domain_spikes(changes)
+    assert verdict.passed
+    assert verdict.numbers["released"] == 2
+    assert "Released by the run's tag: a.com (2)" in verdict.message
+
+
 @pytest.mark.parametrize(("days", "judged"), [(6, False), (7, True)])
 def test_domain_spikes_say_when_nobody_can_judge(days: int, judged: bool) -> None:
     verdict = guards.domain_spikes(planned(reason=["held"]), days)

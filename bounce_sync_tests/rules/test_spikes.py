@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bounce_sync_tests.rules.world import World, contact_id
+from bounce_sync_tests.rules.world import World, at, contact_id
 
 
 def outage(sets: int, history: list[int]) -> World:
@@ -74,3 +74,55 @@ def test_only_sets_are_quarantined() -> None:
 def test_factor_is_the_policys() -> None:
     world = outage(61, [6] * 7)
     assert reasons(world.with_policy(max_domain_spike=11)) == {"held": 61}
+
+
+def carried_over(sets: int, calm_days: int) -> World:
+    """Sets that were quarantined so many decided days ago, and one that came up today."""
+    world = outage(0, [0] * 10)
+    world.history.append(
+        {"day": "2025-12-01", "domain": "corp.com", "sets": sets, "quarantined": sets}
+    )
+    for n in range(calm_days):
+        world.history.append(
+            {"day": f"2025-12-{n + 2:02d}", "domain": None, "sets": 0, "quarantined": 0}
+        )
+    for n in range(sets):
+        key = world.record(contact_id(n), email=f"user{n}@corp.com")
+        world.subscriber(key, "Held", f"user{n}@corp.com")
+        world.carried.append(
+            {
+                "subscriber_key": key,
+                "email_address": f"user{n}@corp.com",
+                "domain": "corp.com",
+                "bounce_category": "Hard bounce",
+                "bounced_at": at(1),
+                "evidence_count": 1,
+                "business_unit": "7001",
+                "carried_since": "2025-12-01",
+            }
+        )
+    world.record(contact_id(999), email="new@corp.com")
+    world.held(contact_id(999), email="new@corp.com")
+    return world
+
+
+@pytest.mark.parametrize(
+    ("calm_days", "expected"),
+    [
+        (0, {"domain_spike": 100, "held": 1}),
+        (6, {"domain_spike": 100, "held": 1}),
+        (7, {"held": 101}),
+    ],
+)
+def test_what_was_quarantined_is_taken_up_after_seven_calm_days(
+    calm_days: int, expected: dict[str, int]
+) -> None:
+    assert reasons(carried_over(100, calm_days)) == expected
+
+
+def test_what_was_carried_over_makes_no_new_spike() -> None:
+    world = carried_over(100, 7)
+    for n in range(200, 250):
+        world.record(contact_id(n), email=f"user{n}@corp.com")
+        world.held(contact_id(n), email=f"user{n}@corp.com")
+    assert reasons(world) == {"domain_spike": 51, "held": 100}
