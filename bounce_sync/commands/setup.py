@@ -20,12 +20,11 @@ from bounce_sync.commands import output
 from bounce_sync.salesforce.connection import Connection
 from bounce_sync.services import Services
 from bounce_sync.settings import Settings
-from bounce_sync.setup import whole
 from bounce_sync.setup.components import WRITER, Names, export
 from bounce_sync.setup.crm import CrmSetup
 from bounce_sync.setup.sfmc import SfmcSetup
-from bounce_sync.setup.steps import State, Step, in_state
-from bounce_sync.setup.whole import Part, SetupFailed
+from bounce_sync.setup.steps import State, Step
+from bounce_sync.setup.whole import Outcome, Part, SetupFailed, set_up
 
 STYLES = {
     State.THERE: "green",
@@ -94,54 +93,59 @@ def setup(
     if not (dry_run or yes or sys.stdin.isatty()):
         raise click.UsageError("There is no terminal to ask on: add --yes, or --dry-run.")
     console = output.ERRORS if as_json else output.RESULTS
-    made: list[Step] = []
-    problems: list[str] = []
+
     with contextlib.ExitStack() as stack:
         services = stack.enter_context(Services(settings))
         parts: list[Part] = []
         if only != "sfmc":
             connection = stack.enter_context(Connection(services.org()))
-            parts.append(
-                CrmSetup(
-                    connection,
-                    names,
-                    user=integration_user,
-                    layouts=layouts,
-                    backup=settings.home
-                    / "setup"
-                    / f"layouts-{datetime.now(UTC):%Y%m%dT%H%M%S}.zip",
-                    say=output.progress,
-                )
-            )
+            parts.append(_crm(connection, settings, names, integration_user, layouts))
         if only != "crm":
-            fields = (names.flag_field, names.date_field)
-            account, source, delivery = services.account(), settings.source, settings.delivery
-            parts.append(
-                stack.enter_context(SfmcSetup(account, source, delivery, fields, output.progress))
-            )
-        steps = _look(parts)
-        for part in parts:
-            _show(console, part, [step for step in steps if step.system == part.system])
-        differing, missing = in_state(steps, State.DIFFERS), in_state(steps, State.MISSING)
-        if missing and not differing and not dry_run:
-            if not (yes or click.confirm(f"Make these {len(missing)}?", err=True)):
-                raise click.Abort
-            problems = whole.make(parts, missing)
-            steps = _look(parts)
-            left = in_state(steps, State.MISSING)
-            made = [step for step in missing if step not in left]
-    _tell(console, steps, made, problems, dry_run=dry_run)
+            parts.append(stack.enter_context(_sfmc(services, names)))
+
+        def show(steps: list[Step]) -> None:
+            for part in parts:
+                _show(console, part, [step for step in steps if step.system == part.system])
+
+        def agree(missing: list[Step]) -> bool:
+            return yes or click.confirm(f"Make these {len(missing)}?", abort=True, err=True)
+
+        try:
+            outcome = set_up(parts, show, agree, dry_run=dry_run)
+        except SetupFailed as error:
+            raise click.ClickException(str(error)) from error
+    _tell(console, outcome, dry_run=dry_run)
     if as_json:
-        click.echo(json.dumps(_line(settings, steps, made, problems, dry_run=dry_run)))
-    if differing or problems or (in_state(steps, State.MISSING) and not dry_run):
+        click.echo(json.dumps(_line(settings.target, outcome, dry_run=dry_run)))
+    unfinished = outcome.of(State.MISSING) and not dry_run
+    if outcome.of(State.DIFFERS) or outcome.problems or unfinished:
         sys.exit(1)
 
 
-def _look(parts: Sequence[Part]) -> list[Step]:
-    try:
-        return whole.look(parts)
-    except SetupFailed as error:
-        raise click.ClickException(str(error)) from error
+def _crm(
+    connection: Connection,
+    settings: Settings,
+    names: Names,
+    integration_user: str | None,
+    layouts: bool,
+) -> CrmSetup:
+    now = datetime.now(UTC)
+    return CrmSetup(
+        connection,
+        names,
+        user=integration_user,
+        layouts=layouts,
+        backup=settings.home / "setup" / f"layouts-{now:%Y%m%dT%H%M%S}.zip",
+        say=output.progress,
+    )
+
+
+def _sfmc(services: Services, names: Names) -> SfmcSetup:
+    settings = services.settings
+    fields = (names.flag_field, names.date_field)
+    return SfmcSetup(
+        services.account(), settings.source, settings.delivery, fields, output.progress
+    )
 
 
 def _export(folder: Path, names: Names) -> None:
@@ -173,56 +177,43 @@ def _show(console: Console, part: Part, steps: Sequence[Step]) -> None:
         console.print(table)
 
 
-def _tell(
-    console: Console,
-    steps: Sequence[Step],
-    made: Sequence[Step],
-    problems: Sequence[str],
-    *,
-    dry_run: bool,
-) -> None:
-    for problem in problems:
+def _tell(console: Console, outcome: Outcome, *, dry_run: bool) -> None:
+    """What went wrong, what a person has to do, and how it ended."""
+    for problem in outcome.problems:
         output.ERRORS.print(problem, style="red", markup=False, soft_wrap=True)
     console.print()
-    for step in in_state(steps, State.BY_HAND):
+    for step in outcome.of(State.BY_HAND):
         title = Text.assemble(("by hand", STYLES[State.BY_HAND]), f"  {step}: {step.why}")
         console.print(title, soft_wrap=True)
         console.print(Padding(Text(step.note), (0, 0, 1, 9)))
-    missing = in_state(steps, State.MISSING)
-    if in_state(steps, State.DIFFERS):
+    made, missing = len(outcome.made), outcome.of(State.MISSING)
+    if outcome.of(State.DIFFERS):
         console.print("Nothing was made: first mend what differs.", style="bold red")
-    elif missing and not dry_run:
-        left = ", ".join(map(str, missing))
-        console.print(f"{len(made)} made. Still missing: {left}", style="bold red", markup=False)
-    elif missing:
+    elif missing and dry_run:
         console.print(f"{len(missing)} missing. Dry run: nothing was made.")
+    elif missing:
+        left = ", ".join(map(str, missing))
+        console.print(f"{made} made. Still missing: {left}", style="bold red", markup=False)
     elif made:
-        console.print(f"{len(made)} made, and read again: everything is there.", style="green")
+        console.print(f"{made} made, and read again: everything is there.", style="green")
     else:
         console.print("Nothing to do.", style="green")
 
 
-def _line(
-    settings: Settings,
-    steps: Sequence[Step],
-    made: Sequence[Step],
-    problems: Sequence[str],
-    *,
-    dry_run: bool,
-) -> dict[str, object]:
+def _line(target: str, outcome: Outcome, *, dry_run: bool) -> dict[str, object]:
     def told(state: State) -> list[dict[str, str]]:
         return [
             {"system": step.system, "kind": step.kind, "name": step.name, "note": step.note}
-            for step in in_state(steps, state)
+            for step in outcome.of(state)
         ]
 
     return {
-        "target": settings.target,
+        "target": target,
         "dry_run": dry_run,
-        "there": len(in_state(steps, State.THERE)),
-        "made": [str(step) for step in made],
+        "there": len(outcome.of(State.THERE)),
+        "made": [str(step) for step in outcome.made],
         "missing": told(State.MISSING),
         "differs": told(State.DIFFERS),
         "by_hand": told(State.BY_HAND),
-        "problems": list(problems),
+        "problems": outcome.problems,
     }

@@ -1,13 +1,14 @@
-"""Both systems' set-up as one: what is looked at is told all at once, what fails too."""
+"""Both systems' set-up as one: what is looked at is told all at once, and so is what fails."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bounce_sync.marketing_cloud.errors import MarketingCloudError
 from bounce_sync.salesforce.errors import SalesforceError
-from bounce_sync.setup.steps import Step
+from bounce_sync.setup.steps import State, Step, in_state
 
 
 class Part(Protocol):
@@ -22,19 +23,48 @@ class Part(Protocol):
         """What there is and what isn't."""
 
     def make(self, steps: Sequence[Step]) -> list[str]:
-        """Makes the steps of its own system; gives what went wrong."""
+        """Makes steps of its own system; gives what went wrong."""
 
 
 class SetupFailed(RuntimeError):
-    """The message lists what went wrong in either system."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(problems))
+    """A system couldn't be read; the message says why, for each of them."""
 
 
-def look(parts: Sequence[Part]) -> list[Step]:
-    """Every step of every part. Raises `SetupFailed` where a system couldn't be read."""
+@dataclass(frozen=True)
+class Outcome:
+    """Every step as it was found last, those that were made, and what went wrong meanwhile."""
+
+    steps: list[Step]
+    made: list[Step] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def of(self, state: State) -> list[Step]:
+        return in_state(self.steps, state)
+
+
+def set_up(
+    parts: Sequence[Part],
+    show: Callable[[list[Step]], None],
+    agree: Callable[[list[Step]], bool],
+    *,
+    dry_run: bool,
+) -> Outcome:
+    """Looks, shows, and makes what is missing if `agree` says so; then looks again.
+
+    Nothing is made where anything differs. Raises `SetupFailed`.
+    """
+    steps = _look(parts)
+    show(steps)
+    missing = in_state(steps, State.MISSING)
+    if dry_run or not missing or in_state(steps, State.DIFFERS) or not agree(missing):
+        return Outcome(steps)
+    problems = _make(parts, missing)
+    after = _look(parts)
+    left = in_state(after, State.MISSING)
+    return Outcome(after, [step for step in missing if step not in left], problems)
+
+
+def _look(parts: Sequence[Part]) -> list[Step]:
     steps, problems = [], []
     for part in parts:
         try:
@@ -42,12 +72,11 @@ def look(parts: Sequence[Part]) -> list[Step]:
         except (SalesforceError, MarketingCloudError) as error:
             problems.append(str(error))
     if problems:
-        raise SetupFailed(problems)
+        raise SetupFailed("\n".join(problems))
     return steps
 
 
-def make(parts: Sequence[Part], missing: Sequence[Step]) -> list[str]:
-    """Makes what is missing, and gives what went wrong in either system."""
+def _make(parts: Sequence[Part], missing: Sequence[Step]) -> list[str]:
     problems = []
     for part in parts:
         steps = [step for step in missing if step.system == part.system]

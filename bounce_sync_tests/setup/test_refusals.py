@@ -92,6 +92,7 @@ def test_a_data_extension_that_isnt_sendable_is_told(bare: Installation) -> None
     [
         ("ModifyMetadata", "Modify Metadata Through Metadata API Functions"),
         ("CustomizeApplication", "CustomizeApplication"),
+        ("ManageProfilesPermissionsets", "ManageProfilesPermissionsets"),
     ],
 )
 def test_a_missing_permission_in_the_crm_is_a_message(

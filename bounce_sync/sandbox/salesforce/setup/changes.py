@@ -197,6 +197,15 @@ def field_metadata(store: Store, full_name: str) -> dict[str, Any] | None:
     return None
 
 
+def _no_right_to_grant(service: Service) -> RowError | None:
+    if not service.lacks("ManageProfilesPermissionsets"):
+        return None
+    return RowError(
+        "INSUFFICIENT_ACCESS",
+        "insufficient access rights: requires the ManageProfilesPermissionsets permission",
+    )
+
+
 def make_permission_set(
     service: Service,
     name: str,
@@ -209,7 +218,7 @@ def make_permission_set(
     Grants are the elements of its metadata: ``field``, ``readable``, ``editable``; ``object``,
     ``allowRead`` and so on, all as text.
     """
-    if error := denied(service):
+    if error := denied(service) or _no_right_to_grant(service):
         return error
     for grant in field_grants:
         object_name, _, field = grant.get("field", "").partition(".")
