@@ -29,7 +29,8 @@ def _result(rule: Rule, verdict: Verdict) -> dg.AssetCheckResult:
         for name, value in verdict.numbers.items()
     }
     if not verdict.passed:
-        metadata["what to do"] = dg.MetadataValue.md(rule.recovery)
+        # Text stands on the check's page; markdown would be behind a click there.
+        metadata["what to do"] = dg.MetadataValue.text(rule.recovery)
     return dg.AssetCheckResult(
         asset_key=dg.AssetKey(rule.asset),
         check_name=rule.name,

@@ -62,13 +62,13 @@ def sync_report(
 
 
 def _result(passed: bool, message: str) -> dg.AssetCheckResult:
-    recovery = {"what to do": dg.MetadataValue.md("`bounce-sync report --partition DAY` says why.")}
+    recovery = dg.MetadataValue.text("`bounce-sync report --partition DAY` says why.")
     return dg.AssetCheckResult(
         check_name=CHECK,
         passed=passed,
         severity=dg.AssetCheckSeverity.WARN,
         description=message,
-        metadata={} if passed else recovery,
+        metadata={} if passed else {"what to do": recovery},
     )
 
 
