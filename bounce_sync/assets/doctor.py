@@ -33,9 +33,11 @@ def look_at_everything(
 
     Fails where a line fails; the lines, with what to do, are in the metadata either way.
     """
+    rules = policy.policy()
+    installation.demand_possible(rules)
     patient = Patient(
         installation,
-        policy.policy(),
+        rules,
         IMPORTED.start_date,
         context.log.info,
         config.first_run,

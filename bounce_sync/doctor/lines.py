@@ -93,7 +93,7 @@ LINES = (
         "scopes",
         "The package may do what the chosen source and delivery need.",
         marketing_cloud.scopes,
-        after=("sfmc_login",),
+        after=("settings", "sfmc_login"),
     ),
     Line(
         SFMC,

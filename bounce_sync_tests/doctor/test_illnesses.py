@@ -105,6 +105,14 @@ def test_exports_need_no_scope_and_a_missing_one_is_named(patient: Patient, tmp_
     assert f"There is no file of staging dated {DAY}" in report.said("first_run")
 
 
+def test_a_format_of_files_that_cant_be_is_named(patient: Patient, tmp_path: Path) -> None:
+    variables = {"SFMC_SOURCE": "files", "SFMC_FILES": str(tmp_path)}
+    report = patient.look("--json", **variables, SFMC_FILES_FORMAT='{"delimitre": ";"}')
+    assert report.level("settings") == "fail"
+    assert "'delimitre' isn't known" in report.said("settings")
+    assert "as this failed: This machine, settings." in report.said("first_run")
+
+
 def test_a_childs_token_names_its_parent(patient: Patient) -> None:
     patient.store.add_business_unit(CHILD, "Child")
     report = patient.look(SFMC_ACCOUNT_ID=str(CHILD))

@@ -18,6 +18,7 @@ from bounce_sync.marketing_cloud.errors import (
     DataExtensionDiffers,
     Place,
     RequestRefused,
+    UnreadableAnswer,
 )
 from bounce_sync.marketing_cloud.files_format import FilesFormat
 from bounce_sync.marketing_cloud.journey import (
@@ -83,7 +84,10 @@ def offset(patient: Patient) -> Judgement:
 
 
 def _measured(patient: Patient, shown: str, first: timedelta) -> timedelta | None:
-    naive = datetime.fromisoformat(shown)
+    try:
+        naive = datetime.fromisoformat(shown)
+    except ValueError:
+        raise UnreadableAnswer(Place("Retrieve BounceEvent"), "EventDate is no time") from None
     for guess in dict.fromkeys([first, *sorted(_WHOLE_HOURS, key=lambda each: abs(each - first))]):
         at = (naive - guess).replace(tzinfo=UTC)
         around = Window(at, at + timedelta(seconds=1))

@@ -15,8 +15,6 @@ from bounce_sync.tables import ACCOUNT
 FEW_CALLS, TOO_FEW_CALLS = 1_000, 50
 """Calls of a run: 1,000 read or write a million records by Bulk; 50 hardly read a day."""
 
-MOSTLY = 0.5
-
 SETUP = "`bounce-sync setup` makes them and grants them to the integration user."
 
 
