@@ -36,7 +36,8 @@ class Outcome:
     @property
     def page(self) -> str | None:
         """Where the day's report lies."""
-        return self.report and self.report.materialised.get(REPORT, {}).get("page")
+        materialised = self.report.materialised if self.report else {}
+        return materialised.get(REPORT, {}).get("page")
 
     def line(self) -> dict[str, Any]:
         report = self.report or RunReport(run_id="", success=False)
