@@ -129,7 +129,7 @@ def read_fault(answer: bytes) -> Fault | None:
 
 def read_page(answer: bytes, question: Retrieve, place: Place) -> Page:
     """A page of rows. Raises what `refusal` names, and `UnreadableAnswer` for a page that isn't
-    whole: no status, a row of another type, a property twice, more announced and nothing given.
+    whole: no status, a row of another type, more announced and nothing given.
     """
     root = parse(answer, place)
     body = root.find("s:Body/p:RetrieveResponseMsg", _NAMES)

@@ -40,13 +40,12 @@ def read(
 ) -> dict[str, pa.Array]:
     """Each property's texts in the order of the `size` rows, None where it is empty or missing.
 
-    Raises `UnreadableAnswer` for a row that isn't of this kind (its xsi:type), and for a property
-    that a row has twice.
+    Of a property that a row has twice the first counts. Raises `UnreadableAnswer` for a row that
+    isn't of this kind (its xsi:type).
     """
     _require_kind(body, size, kind, place)
     if kind == EXTENSION:
         return _extension(body, names, place)
-    _require_once(body, size, names, place)
     return {name: pa.array(_texts(body, size, name), pa.string()) for name in names}
 
 
@@ -57,18 +56,6 @@ def _require_kind(body: etree._Element, size: int, kind: str, place: Place) -> N
     for number, row in enumerate(body.iterfind("p:Results", _NAMES), 1):
         if row.get(TYPE, "").rpartition(":")[2] != kind:
             raise UnreadableAnswer(place.at(number), f"The row isn't a {kind}")
-
-
-def _require_once(body: etree._Element, size: int, names: Sequence[str], place: Place) -> None:
-    """Rows of as many elements as the first have none twice, unless they lack another."""
-    elements, in_first = _xpath(body, "count(p:Results/*)"), _xpath(body, "count(p:Results[1]/*)")
-    if elements == in_first * size and size > 1:
-        return
-    for name in names:
-        step = name.partition(".")[0]
-        for row in _xpath(body, f"p:Results[p:{step}[2]]"):
-            number = 1 + int(_xpath(row, "count(preceding-sibling::p:Results)"))
-            raise UnreadableAnswer(place.at(number), f"The row has {name} more than once")
 
 
 def _texts(body: etree._Element, size: int, name: str) -> list[str | None]:
