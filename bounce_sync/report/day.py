@@ -47,8 +47,6 @@ class Day:
     """Reason → records that were looked at and left."""
     funnel: dict[str, int]
     naive: dict[str, int]
-    by_category: dict[str, int]
-    """Of the new flags."""
 
 
 def read(lake: Lake, partition: str, run_id: str | None = None) -> Day:
@@ -69,13 +67,12 @@ def read(lake: Lake, partition: str, run_id: str | None = None) -> Day:
     last = updates.sort_values("attempted_at").drop_duplicates(["object", "record_id"], keep="last")
     written = last[last["outcome"] == WRITTEN]
     refused = last[last["outcome"].isin([REJECTED, UNKNOWN, PENDING])]
-    new = _listed(written[written["action"] == SET], known)
     left = plan[plan["action"] == NONE]
     return Day(
         partition=partition,
         run_ids=tuple(updates.sort_values("attempted_at")["run_id"].unique()),
         instance_url=state.attrs["instance_url"],
-        new=new,
+        new=_listed(written[written["action"] == SET], known),
         released=_listed(written[written["action"] == CLEAR], known),
         refused=_listed(refused, known, ["outcome", "error_code"]),
         conflicts=_listed(plan[plan["reason"] == "conflict"], known),
@@ -84,7 +81,6 @@ def read(lake: Lake, partition: str, run_id: str | None = None) -> Day:
         left=_counts(left["reason"]),
         funnel=dict(staging.attrs["funnel"]),
         naive=dict(staging.attrs.get("naive", {})),
-        by_category=_counts(new["category"]),
     )
 
 

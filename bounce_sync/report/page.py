@@ -58,6 +58,7 @@ def render(
         is_rehearsal=is_rehearsal,
         tiles=_tiles(day, reachability),
         naive=day.naive,
+        refreshed=day.refreshed,
         notes=[*notes, *(reachability.notes if reachability else ())],
         **_shares(reachability, day.instance_url, name_of),
         sections=_sections(day, lists),
