@@ -168,10 +168,14 @@ class RawBounces(Table):
     )
     smtp_code: Series[str] = _text("SMTP code of the rejecting server, as text.", nullable=True)
     smtp_reason: Series[str] = _text(
-        "What the rejecting server said, untruncated.", nullable=True, pii=True
+        "What the rejecting server said; `data_views` has its first 4,000 characters.",
+        nullable=True,
+        pii=True,
     )
     domain: Series[str] = _text(
-        "Mail domain the event bounced at; the source `soap` doesn't carry it.", nullable=True
+        "Mail domain the event bounced at; the source `data_views` alone carries it, and a staging "
+        "joined in SFMC.",
+        nullable=True,
     )
     email_address: Series[str] = _text(
         "Address that bounced; the source `files` alone carries it.", nullable=True, pii=True
@@ -221,7 +225,9 @@ class ConfirmedBounceStaging(Table):
         description="Time of the newest bounce, whole seconds (SFMC's milliseconds are cut)."
     )
     evidence_count: Series[pd.Int64Dtype] = pa.Field(
-        ge=1, description="Bounces of this key in the evidence window."
+        ge=1,
+        description="Bounces of this key in the evidence window; a staging joined in SFMC has the "
+        "newest alone.",
     )
     business_unit: Series[str] = _text("MID of the unit whose mail bounced last.")
     carried_since: Series[str] = _text(

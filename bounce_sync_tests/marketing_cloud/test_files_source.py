@@ -109,16 +109,17 @@ def test_held_and_statuses_come_from_the_newest_subscribers(
 
 def test_the_staging_alone_is_enough(tenant: Tenant, exported: Callable[..., Path]) -> None:
     tenant.subscribers(("h", "Held"), ("a", "Active"))
-    tenant.bounces({"subscriber_key": "h"}, {"subscriber_key": "a"})
+    tenant.bounces({"subscriber_key": "h", "domain": "older.example"}, {"subscriber_key": "a"})
     folder = exported("2026-06-10")
     for path in [*folder.glob("Bounces*"), *folder.glob("Subscribers*")]:
         path.unlink()
     opened = source(folder)
-    assert tuples(opened.bounces(day()), ["subscriber_key", "smtp_reason"]) == [
-        ("h", "550 5.1.1 user unknown")
+    columns = ["subscriber_key", "smtp_reason", "domain", "email_address"]
+    assert tuples(opened.bounces(day()), columns) == [
+        ("h", "550 5.1.1 user unknown", "older.example", None)
     ]
     assert opened.bounces(day("2026-06-12")).empty
-    assert opened.held()["subscriber_key"].tolist() == ["h"]
+    assert tuples(opened.held(), ["subscriber_key", "email_address"]) == [("h", "h@mail.example")]
     assert opened.statuses(["h", "a"])["status"].tolist() == ["Held", "NotJudged"]
 
 

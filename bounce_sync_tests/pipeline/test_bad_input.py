@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bounce_sync.sandbox.store import DataExtensionField
-from bounce_sync_tests.installation import Installation, installed
+from bounce_sync_tests.installation import Installation, environ, installed
 from bounce_sync_tests.marketing_cloud.tenants import PARENT
 from bounce_sync_tests.pipeline.test_roads import FILES, fill
 from bounce_sync_tests.tenant import Tenant, last_day
@@ -78,3 +78,20 @@ def test_a_day_that_cant_be_read_is_no_day(
         assert "confirmed_bounce_staging" not in report.materialised
         assert not installation.runner.lake.has("raw_bounces", DAY)
         assert installation.writes() == 0
+
+
+def test_a_filter_that_answers_with_nothing_is_found_out(tmp_path: Path) -> None:
+    """Some tenants can't filter subscribers by status: that isn't a day on which nobody is Held."""
+    tenant = Tenant()
+    key = tenant.subscriber(tenant.contact(), "Held")
+    tenant.bounce(key, DAY)
+    with installed(tenant, tmp_path) as installation:
+        installation.has_fetched_nothing_before(DAY)
+        with installation.store() as store:
+            store.set_setting("subscriber_status_filter", "silent")
+        report = installation.runner.materialise(DAY)
+        assert "SFMC_HELD=by_key" in (report.error or "")
+        assert not installation.runner.lake.has("held_subscribers", DAY)
+        with environ({"SFMC_HELD": "by_key"}):
+            assert installation.runner.materialise(DAY).success
+        assert installation.flags()[key][0]

@@ -166,6 +166,8 @@ class FilesSource:
                 times = rows.printed_times(
                     "EventDate", got["event_at"], self._account.utc_offset, place
                 )
+                if kind == "staging":  # it has SFMC's address of today, not the one that bounced
+                    got.pop("email_address", None)
                 table = rows.bounces(self._typed(got, times, place))
                 if own is not None:
                     table = rows.cut("EventDate", table, times, own, place)
