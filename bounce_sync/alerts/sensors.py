@@ -28,7 +28,7 @@ def _sensor(status: dg.DagsterRunStatus) -> dg.SensorDefinition:
     @dg.run_status_sensor(
         run_status=status,
         name=f"alerts_on_{status.value.lower()}",
-        minimum_interval_seconds=15,
+        minimum_interval_seconds=10,
         default_status=_STATUS,
         description="One message per run that has something to tell: failed and silent checks, "
         "errors, rejected updates, quarantined domains, released guards, recovered checks.",

@@ -66,10 +66,10 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
             lake = installation.runner.lake
             with dagster_ui(folder) as ui:
                 assert sensor(ui, "alerts_on_missing_days")["status"] == "RUNNING"
-                quiet = launch(ui, WRITTEN, ["raw_bounces"])
+                quiet = launch(ui, WRITTEN, checks=CHECKS)
+                assert ended(ui, quiet) == "SUCCESS"
                 blocked = launch(ui, DAY, policy={"max_changes": 1})
-                assert (ended(ui, quiet), ended(ui, blocked)) == ("SUCCESS", "FAILURE")
-
+                assert ended(ui, blocked) == "FAILURE"
                 released = launch(ui, DAY, policy={"max_changes": 1}, allow_changes="true")
                 assert ended(ui, released) == "SUCCESS"
 
@@ -85,13 +85,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
                 hook.stop()
                 mended = launch(ui, BEFORE, checks=CHECKS)
                 assert ended(ui, mended) == "SUCCESS"
-                eventually("the mail server to be told", lambda: mail.inbox.about(mended))
 
                 def refused() -> list[str]:
                     ticks = sensor(ui, "alerts_on_success")["ticks"]
                     return [tick["error"]["message"] for tick in ticks if tick["error"]]
 
-                refused_ticks = eventually("a second failed tick", lambda: refused()[1:])
+                refused_ticks = eventually("a failed tick", refused)
                 hook.start()
                 eventually("the hook to be told at last", lambda: hook.inbox.about(mended))
                 fresh = eventually("freshness", lambda: freshness(ui, "crm_flag_updates"))
