@@ -36,6 +36,15 @@ def test_unticked_flag_of_an_address_that_is_mailed_again_is_no_conflict() -> No
     assert world.decision(ANN) == ("none", "released")
 
 
+def test_a_date_without_evidence_against_it_tells_of_no_person() -> None:
+    world = World()
+    world.record(ANN, flag_date=at(3))
+    world.subscriber(ANN, "Held")
+    world.record(LEA, is_converted=True, converted_contact_id=ANN)
+    world.held(LEA)
+    assert world.decision(ANN) == ("none", "still_held")
+
+
 @pytest.mark.parametrize("email", ["ann.new@corp.com", None])
 def test_ticked_flag_that_we_cleared_for_its_address_is_left(email: str | None) -> None:
     world = World()
