@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from bounce_sync.rules.texts import is_in
 from bounce_sync.storage import Lake
 from bounce_sync.tables import (
     CLEAR,
@@ -60,14 +61,22 @@ def read(lake: Lake, partition: str, run_id: str | None = None) -> Day:
         updates = lake.read("crm_flag_updates", partition)
     if run_id is not None:
         updates = updates[updates["run_id"] == run_id]
-    staging = lake.read("confirmed_bounce_staging", partition)
-    state = lake.read("crm_flag_state", partition)
-    known = _known(plan, staging, state)
-
     last = updates.sort_values("attempted_at").drop_duplicates(["object", "record_id"], keep="last")
     written = last[last["outcome"] == WRITTEN]
     refused = last[last["outcome"].isin([REJECTED, UNKNOWN, PENDING])]
+    conflicts = plan[plan["reason"] == "conflict"]
+    quarantined = plan[plan["reason"] == "domain_spike"]
     left = plan[plan["action"] == NONE]
+
+    # A plan may have millions of rows, a page has few.
+    listed = pd.concat([last["record_id"], conflicts["record_id"], quarantined["record_id"]])
+    staging = lake.read(
+        "confirmed_bounce_staging", partition, ["subscriber_key", "bounce_category"]
+    )
+    state = lake.read("crm_flag_state", partition, ["object", "record_id", "email"])
+    known = _known(
+        plan[is_in(plan["record_id"], listed)], staging, state[is_in(state["record_id"], listed)]
+    )
     return Day(
         partition=partition,
         run_ids=tuple(updates.sort_values("attempted_at")["run_id"].unique()),
@@ -75,8 +84,8 @@ def read(lake: Lake, partition: str, run_id: str | None = None) -> Day:
         new=_listed(written[written["action"] == SET], known),
         released=_listed(written[written["action"] == CLEAR], known),
         refused=_listed(refused, known, ["outcome", "error_code"]),
-        conflicts=_listed(plan[plan["reason"] == "conflict"], known),
-        quarantined=_listed(plan[plan["reason"] == "domain_spike"], known),
+        conflicts=_listed(conflicts, known),
+        quarantined=_listed(quarantined, known),
         refreshed=int((written["action"] == REFRESH).sum()),
         left=_counts(left["reason"]),
         funnel=dict(staging.attrs["funnel"]),
@@ -85,11 +94,10 @@ def read(lake: Lake, partition: str, run_id: str | None = None) -> Day:
 
 
 def _known(plan: pd.DataFrame, staging: pd.DataFrame, state: pd.DataFrame) -> pd.DataFrame:
-    categories = staging[["subscriber_key", "bounce_category"]]
-    emails = state[["object", "record_id", "email"]].drop_duplicates(["object", "record_id"])
+    emails = state.drop_duplicates(["object", "record_id"])
     return (
         plan[[*_KEYS, "bounced_at", "domain", "status"]]
-        .merge(categories.rename(columns={"bounce_category": "category"}), "left")
+        .merge(staging.rename(columns={"bounce_category": "category"}), "left")
         .merge(emails, "left", on=["object", "record_id"])
     )
 
