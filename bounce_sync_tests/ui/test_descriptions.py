@@ -1,0 +1,112 @@
+"""What asset pages say, looked at without a browser: right counts, and nobody named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bounce_sync.assets import catalogue, descriptions, spot_check
+from bounce_sync.rules import confirmation, precision
+from bounce_sync.rules.policy import SyncPolicy
+from bounce_sync.storage import Lake
+from bounce_sync.tables import CrmFlagUpdates, RawBounces, empty, shape
+from bounce_sync_tests.rules.world import World, contact_id, framed
+
+INLINE = 1_000
+"""Characters of markdown that the UI shows in its place."""
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path / "lake"))
+
+
+def staging(world: World, day: str) -> pd.DataFrame:
+    bounces, held = framed(RawBounces, world.bounces), world.held_frame()
+    table = world.staging_frame()
+    table.attrs = {
+        "funnel": confirmation.funnel(bounces, held, table),
+        "naive": precision.of_every_hard_bounce(bounces, held),
+        "days": [day],
+        "missing_days": [],
+        "policy": SyncPolicy().stored(),
+    }
+    return table
+
+
+def test_false_flags_are_counted_and_told(lake: Lake) -> None:
+    world = World()
+    world.held("dead")
+    for key in ("alive", "alive too", "alive three"):
+        world.subscriber(key, "Active")
+        world.bounce(key)
+    said = descriptions.confirmed_bounce_staging(staging(world, "2026-01-02"), lake, "2026-01-02")
+    assert said["flags of a sync of every hard bounce"] == 4
+    assert said["of these wrong"] == 3
+    assert said["precision of a sync of every hard bounce"] == 0.25
+    assert "would flag 4 subscribers; SFMC holds 1 of them" in said["false flags avoided"]
+
+
+def test_a_trend_is_drawn_from_the_second_day_on(lake: Lake) -> None:
+    world = World()
+    world.held("dead")
+    name = "flags and false flags over the last days"
+    first = staging(world, "2026-01-01")
+    assert name not in descriptions.confirmed_bounce_staging(first, lake, "2026-01-01")
+    lake.write("confirmed_bounce_staging", "2026-01-01", first)
+    second = staging(world, "2026-01-02")
+    drawn = descriptions.confirmed_bounce_staging(second, lake, "2026-01-02")[name]
+    assert drawn.value.startswith(f"![{name}](data:image/png;base64,")
+
+
+def test_tables_of_many_domains_stay_in_their_place() -> None:
+    world = World()
+    for number in range(50):
+        world.bounce(f"k{number}", domain=f"the-mail-domain-number-{number}.example")
+    table = catalogue.by_category(framed(RawBounces, world.bounces), "domain", catalogue.DOMAIN)
+    assert len(table) < INLINE
+    assert table.count("\n") == 11
+
+
+@pytest.mark.parametrize("value", ["ann@people.example", "mailbox|of somebody", "550 no such user"])
+def test_what_does_not_look_like_a_domain_is_counted_and_not_shown(value: str) -> None:
+    world = World()
+    world.bounce("k", domain=value)
+    world.bounce("l")
+    table = catalogue.by_category(framed(RawBounces, world.bounces), "domain", catalogue.DOMAIN)
+    assert value.split()[0] not in table
+    assert "| 1 | (not allowed) |" in table
+
+
+def test_cells_cannot_break_a_table() -> None:
+    assert catalogue.table(["a"], [["x|y\nz"]]).splitlines()[-1] == r"| x\|y z |"
+
+
+def updates(*actions: str, outcome: str = "written") -> pd.DataFrame:
+    count = len(actions)
+    return shape(
+        CrmFlagUpdates,
+        {
+            "subscriber_key": [f"k{number}" for number in range(count)],
+            "object": ["Contact"] * count,
+            "record_id": [contact_id(number) for number in range(count)],
+            "action": list(actions),
+            "reason": ["held"] * count,
+            "outcome": [outcome] * count,
+            "run_id": ["r"] * count,
+            "attempted_at": [pd.Timestamp("2026-01-02T00:00:00Z")] * count,
+        },
+    )
+
+
+def test_a_spot_check_has_five_records_of_every_action() -> None:
+    chosen = spot_check.sample(updates(*["set"] * 200, "clear", "refresh"))
+    assert len(chosen) == spot_check.RECORDS
+    assert chosen["action"].value_counts().to_dict() == {"set": 3, "clear": 1, "refresh": 1}
+
+
+def test_a_spot_check_has_written_records_only() -> None:
+    assert spot_check.sample(updates("set", outcome="rejected")).empty
+    assert spot_check.sample(empty(CrmFlagUpdates)).empty
