@@ -63,7 +63,7 @@ def says(*pages: bytes) -> Script:
         (row(SubscriberKey="k&#x1B;"), "SubscriberKey holds a character"),
         (row(SendID="one"), "SendID is no whole number"),
         (row(SendID="0x10"), "SendID is no whole number"),
-        (row("Subscriber"), "isn't a BounceEvent"),
+        (row("Subscriber"), "EventDate is empty"),
     ],
 )
 def test_a_row_that_cant_be_read_is_named(wrong: str, complaint: str) -> None:
@@ -91,6 +91,7 @@ def test_a_row_that_cant_be_read_is_named(wrong: str, complaint: str) -> None:
             ),
             "DTD",
         ),
+        (envelope(row("Subscriber")), "row 1: The row isn't a BounceEvent"),
         (envelope("", "MoreDataAvailable"), "page has none"),
         (envelope(row(), "MoreDataAvailable", ""), "without a RequestID"),
         (envelope().replace(b"OverallStatus", b"Overall"), "no OverallStatus"),

@@ -15,7 +15,7 @@ import pyarrow as pa
 from lxml import etree
 
 from bounce_sync.marketing_cloud.errors import Place, UnreadableAnswer
-from bounce_sync.marketing_cloud.soap.names import PARTNER, TYPE, XSI
+from bounce_sync.marketing_cloud.soap.names import PARTNER, XSI
 
 EXTENSION = "ObjectExtension"
 _NAMES = {"p": PARTNER, "xsi": XSI}
@@ -40,22 +40,14 @@ def read(
 ) -> dict[str, pa.Array]:
     """Each property's texts in the order of the `size` rows, None where it is empty or missing.
 
-    Of a property that a row has twice the first counts. Raises `UnreadableAnswer` for a row that
-    isn't of this kind (its xsi:type).
+    Of a property that a row has twice the first counts. Raises `UnreadableAnswer` where the first
+    row isn't of this kind (its xsi:type); a later one of another kind lacks what was asked for.
     """
-    _require_kind(body, size, kind, place)
+    if size and _xpath(body, "string(p:Results[1]/@xsi:type)").rpartition(":")[2] != kind:
+        raise UnreadableAnswer(place.at(1), f"The row isn't a {kind}")
     if kind == EXTENSION:
         return _extension(body, names, place)
     return {name: pa.array(_texts(body, size, name), pa.string()) for name in names}
-
-
-def _require_kind(body: etree._Element, size: int, kind: str, place: Place) -> None:
-    kinds = _xpath(body, "p:Results/@xsi:type")
-    if len(kinds) == size and all(each.rpartition(":")[2] == kind for each in set(kinds)):
-        return
-    for number, row in enumerate(body.iterfind("p:Results", _NAMES), 1):
-        if row.get(TYPE, "").rpartition(":")[2] != kind:
-            raise UnreadableAnswer(place.at(number), f"The row isn't a {kind}")
 
 
 def _texts(body: etree._Element, size: int, name: str) -> list[str | None]:
