@@ -328,6 +328,7 @@ class CrmFlagChanges(Table):
 class CrmDrift(CrmFlagChanges):
     """A decision for every Held subscriber and every flagged record, and how far the two agree."""
 
+    staged: Series[bool] = pa.Field(description="SFMC holds the key, in this spelling.")
     held_at: Series[Utc] = pa.Field(
         nullable=True, description="When SFMC set Held, where the tenant tells."
     )

@@ -22,7 +22,7 @@ SMTP_CODE = r"\d{3}|\d\.\d{1,3}\.\d{1,3}"
 """What may be shown of columns that a server filled."""
 
 NOT_ALLOWED, EMPTY = "(not allowed)", "(empty)"
-NUMBERS = frozenset({"count", "before", "after", *BOUNCE_CATEGORIES})
+NUMBERS = frozenset({"count", "to mend", "before", "after", *BOUNCE_CATEGORIES})
 """Columns of numbers."""
 
 LINEAGE: dict[str, dict[str, Sequence[tuple[str, str]]]] = {

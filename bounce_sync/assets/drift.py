@@ -139,14 +139,15 @@ def crm_drift(
     context.log.info(f"{len(held):,} subscribers are Held; the lake has {len(known):,} bounces.")
     report = compared(known)
     keys = drift.to_ask(report)
-    late, not_asked = empty(RawBounces), ""
+    every, not_asked = known, ""
     try:
-        late = source.bounces_of(keys) if keys else late
+        told = [known, *([source.bounces_of(keys)] if keys else ())]
+        every = pd.concat(told, ignore_index=True).drop_duplicates()
     except NotByKey as error:
         not_asked = str(error)
         context.log.warning(not_asked)
-    if len(late):
-        report = compared(pd.concat([known, late], ignore_index=True).drop_duplicates())
+    if len(every) > len(known):
+        report = compared(every)
 
     people = state.drop_duplicates(["object", "record_id"])
     report.attrs = {
@@ -167,7 +168,7 @@ def crm_drift(
             "held subscribers": len(held),
             "flagged records": report.attrs["flagged"],
             "subscribers asked for bounces": 0 if not_asked else len(keys),
-            "bounces recorded late": len(late),
+            "bounces that the lake lacks": len(every) - len(known),
             **({"not asked": not_asked} if not_asked else {}),
             "held_without_bounce": config.held_without_bounce,
             "sfmc calls": marketing_cloud.calls,

@@ -11,6 +11,7 @@ import pandas as pd
 from bounce_sync.assets import catalogue
 from bounce_sync.assets.descriptions import list_views
 from bounce_sync.rules import drift
+from bounce_sync.salesforce import links
 from bounce_sync.tables import (
     AGREES,
     CLEAR,
@@ -43,8 +44,14 @@ def report(found: pd.DataFrame) -> dict[str, Any]:
     told = {name: count for name, count in counts.items() if count and name != AGREES}
     actions = found["action"].value_counts()
     sets = found[found["action"] == SET]
+    mends = found.loc[found["action"] != NONE, "finding"].value_counts()
     return {
-        "findings": catalogue.counts_table("finding", told),
+        "findings": catalogue.page(
+            catalogue.table(
+                ["count", "to mend", "finding"],
+                ([count, int(mends.get(name, 0)), name] for name, count in told.items()),
+            )
+        ),
         "what to do": catalogue.page(
             catalogue.table(["finding", "what to do"], ([name, FINDINGS[name][1]] for name in told))
         ),
@@ -92,6 +99,6 @@ def written(updates: pd.DataFrame, found: pd.DataFrame) -> dict[str, Any]:
 def _examples(found: pd.DataFrame, finding: str, url: str) -> str:
     rows = found[(found["finding"] == finding) & found["record_id"].notna()].head(EXAMPLES)
     return ", ".join(
-        f"[{row.object} {row.record_id}]({url}/lightning/r/{row.object}/{row.record_id}/view)"
+        f"[{row.object} {row.record_id}]({links.record(url, str(row.object), str(row.record_id))})"
         for row in rows.itertuples()
     )

@@ -48,7 +48,7 @@ def test_a_bounce_that_was_recorded_late_is_found_by_key(tmp_path: Path) -> None
 
         record_late(installation, late, PAST)
         mended = mending.mend(installation)
-        assert mended.number("crm_drift", "bounces recorded late") == 1
+        assert mended.number("crm_drift", "bounces that the lake lacks") == 1
         assert installation.flags() == {late: (True, crm_time(PAST, "12:00:00"))}
         assert installation.run(DAY).line()["written"] == 0, "the day agrees"
 
