@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from bounce_sync.alerts.telling import TOLD, NotTold, tell
+from bounce_sync.assets.contracts import ALLOW_DOMAINS
 from bounce_sync.definitions import defs
 from bounce_sync.settings import AlertSettings
 from bounce_sync_tests.alerts.receivers import WebHook, web_hook
@@ -38,10 +39,12 @@ def installation(hook: WebHook, tmp_path: Path) -> Iterator[Installation]:
 def test_a_run_of_the_command_line_is_told_of_and_a_dead_receiver_hides_nothing(
     installation: Installation, hook: WebHook, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    report = installation.runner.materialise(DAY, ["raw_bounces"])
+    tags = {ALLOW_DOMAINS: "big.example jane@small.example"}
+    report = installation.runner.materialise(DAY, ["raw_bounces"], tags=tags)
     ((title, body),) = hook.inbox.messages
     assert title == f"bounce_sync (live): daily_bounce_sync of {DAY} succeeded"
     assert "raw_bounces, volume_is_usual (warning): No rows at all" in body
+    assert "no_domain_spike: big.example …@… (by the run tag bounce_sync/allow_domains)" in body
     assert f"Run {report.run_id}" in body
     assert capfd.readouterr().err == ""
 
