@@ -18,6 +18,7 @@ import pandas as pd
 from bounce_sync import pictures, trends
 from bounce_sync.assets import catalogue
 from bounce_sync.rules import confirmation, precision
+from bounce_sync.salesforce import links
 from bounce_sync.storage import Lake
 from bounce_sync.tables import (
     ACTIONS,
@@ -35,9 +36,6 @@ from bounce_sync.tables import (
 )
 
 Metadata = dict[str, Any]
-
-LIST_VIEWS = {"Contact": "Hard_Bounced_Contacts", "Lead": "Hard_Bounced_Leads"}
-"""The list views of flagged records, as `bounce-sync setup` makes them."""
 
 WRONG = "naive_false_flags"
 """The number of a funnel that counts what shouldn't be."""
@@ -222,10 +220,7 @@ def crm_flag_updates(
 def list_views(instance_url: str) -> dg.MarkdownMetadataValue:
     """Links to the flagged records in the CRM, one for each object."""
     return catalogue.page(
-        " · ".join(
-            f"[{name}s]({instance_url}/lightning/o/{name}/list?filterName={view})"
-            for name, view in LIST_VIEWS.items()
-        )
+        " · ".join(f"[{name}s]({links.flagged(instance_url, name)})" for name in links.LIST_VIEWS)
     )
 
 

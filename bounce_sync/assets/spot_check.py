@@ -6,6 +6,7 @@ import pandas as pd
 
 from bounce_sync.assets import catalogue
 from bounce_sync.rules.addresses import masked
+from bounce_sync.salesforce import links
 from bounce_sync.salesforce.errors import SalesforceError
 from bounce_sync.salesforce.reading import RecordReader
 from bounce_sync.storage import Lake, MissingTable
@@ -60,7 +61,7 @@ def page(
         (
             [
                 f"[{row.object} {row.record_id}]"
-                f"({url}/lightning/r/{row.object}/{row.record_id}/view)",
+                f"({links.record(url, str(row.object), str(row.record_id))})",
                 f"{row.action} ({row.reason})",
                 row.status,
                 _time(row.bounced_at),

@@ -14,6 +14,7 @@ from bounce_sync import pictures
 from bounce_sync.report.day import Day
 from bounce_sync.report.reachability import Reachability
 from bounce_sync.rules import confirmation
+from bounce_sync.salesforce import links
 from bounce_sync.tables import REASONS
 
 MOST_ROWS = 200
@@ -58,6 +59,9 @@ def render(
         is_rehearsal=is_rehearsal,
         tiles=_tiles(day, reachability),
         naive=day.naive,
+        flagged=[
+            _named(f"{name}s", links.flagged(day.instance_url, name)) for name in links.LIST_VIEWS
+        ],
         refreshed=day.refreshed,
         notes=[*notes, *(reachability.notes if reachability else ())],
         **_shares(reachability, day.instance_url, name_of),
@@ -101,14 +105,14 @@ def _shares(reachability: Reachability | None, url: str, name_of: NameOf) -> dic
         return {"objects": [], "owners": [], "accounts": [], "owners_more": "", "accounts_more": ""}
     more = len(reachability.owners) - MOST_OWNERS
     return {
-        "objects": _share_rows(reachability.objects, lambda name: {"text": f"{name}s", "href": ""}),
+        "objects": _share_rows(reachability.objects, lambda name: _text(f"{name}s")),
         "owners": _share_rows(
             reachability.owners.head(MOST_OWNERS),
-            lambda owner: {"text": name_of(owner), "href": _link(url, "User", owner)},
+            lambda owner: _named(name_of(owner), links.record(url, "User", owner)),
         ),
         "accounts": _share_rows(
             reachability.accounts,
-            lambda account: {"text": name_of(account), "href": _link(url, "Account", account)},
+            lambda account: _named(name_of(account), links.record(url, "Account", account)),
         ),
         "owners_more": f"{more:,} more owners have fewer flagged records." if more > 0 else "",
         "accounts_more": "The Accounts with the most flagged Contacts."
@@ -157,10 +161,10 @@ class _Lists:
         )
         return [
             [
-                {
-                    "text": f"{row.object} {row.record_id}",
-                    "href": _link(self._url, str(row.object), str(row.record_id)),
-                },
+                _named(
+                    f"{row.object} {row.record_id}",
+                    links.record(self._url, str(row.object), str(row.record_id)),
+                ),
                 _text(row.owner),
                 _text(self._name_of(row.account_id)),
                 _day(row.bounced_at),
@@ -246,8 +250,8 @@ def _pictures(day: Day, trend: pd.DataFrame) -> list[dict[str, str]]:
     ]
 
 
-def _link(url: str, name: str, identity: str) -> str:
-    return f"{url}/lightning/r/{name}/{identity}/view"
+def _named(text: str, href: str) -> Cell:
+    return {"text": text, "href": href}
 
 
 def _text(value: object) -> Cell:
