@@ -22,9 +22,6 @@ SMTP_CODE = r"\d{3}|\d\.\d{1,3}\.\d{1,3}"
 """What may be shown of columns that a server filled."""
 
 NOT_ALLOWED, EMPTY = "(not allowed)", "(empty)"
-NUMBERS = frozenset({"count", "to mend", "before", "after", *BOUNCE_CATEGORIES})
-"""Columns of numbers."""
-
 LINEAGE: dict[str, dict[str, Sequence[tuple[str, str]]]] = {
     "raw_bounces": {
         name: [("sfmc/_Bounce", source)]
@@ -173,11 +170,10 @@ def tags(asset: str) -> dict[str, str]:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table in markdown. Numbers stand right, and first: a narrow page cuts what stands last."""
-    cells = [[_cell(value) for value in row] for row in rows] or [
-        ["none", *("" for _ in columns[1:])]
-    ]
-    lines = [list(columns), ["--:" if name in NUMBERS else "---" for name in columns], *cells]
+    """A table in markdown. Numbers go first: a narrow page cuts what stands last."""
+    values = [list(row) for row in rows] or [["none", *("" for _ in columns[1:])]]
+    aligned = ["--:" if isinstance(value, int) else "---" for value in values[0]]
+    lines = [list(columns), aligned, *([_cell(value) for value in row] for row in values)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
