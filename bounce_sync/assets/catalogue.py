@@ -22,6 +22,7 @@ SMTP_CODE = r"\d{3}|\d\.\d{1,3}\.\d{1,3}"
 """What may be shown of columns that a server filled."""
 
 NOT_ALLOWED, EMPTY = "(not allowed)", "(empty)"
+
 LINEAGE: dict[str, dict[str, Sequence[tuple[str, str]]]] = {
     "raw_bounces": {
         name: [("sfmc/_Bounce", source)]
