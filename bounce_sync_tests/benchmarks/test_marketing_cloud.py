@@ -265,7 +265,12 @@ def test_a_day_of_bounces(tenant: Path, figures: list[Row]) -> None:
     bound = 1.3 * waiting + still["seconds"]
     figures += [
         *cost("bounce_sync", slow),
-        ("  of which the finished frame", slow["frame"] / MB, "MB", ""),
+        (
+            "  of which the finished frame",
+            slow["frame"] / MB,
+            "MB",
+            "the rest: pages in flight, a copy while it is sorted",
+        ),
         ("  requests", slow["calls"], "", f"{BOUNCES / PAGE:,.0f} pages"),
         ("  without latency (sandbox and parsing)", still["seconds"], "s", ""),
         ("  pages × latency ÷ windows in flight", waiting, "s", ""),
