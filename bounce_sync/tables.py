@@ -82,20 +82,20 @@ AGREES = "agrees"
 FINDINGS: dict[str, tuple[str, str]] = {
     "not_flagged": (
         "SFMC holds the address, a bounce shows why, and the CRM doesn't say so.",
-        "Mended by `mend_crm_drift`.",
+        "A mend flags it.",
     ),
     "held_without_bounce": (
         "SFMC holds the address, no bounce is left that confirms it, and the CRM isn't flagged.",
-        "Held by hand, by an import, or longer than bounces are kept. If these are dead addresses "
-        "all the same, mend with `held_without_bounce: flag`.",
+        "Held by hand, by an import, or for longer than bounces are kept. If these are dead "
+        "addresses all the same, mend with `--held-without-bounce`.",
     ),
     "still_flagged": (
         "The CRM is flagged, and SFMC mails the address.",
-        "Mended by `mend_crm_drift`: the flag is cleared.",
+        "A mend clears the flag.",
     ),
     "date_behind": (
         "Flagged; the CRM's date is empty or older than the newest bounce.",
-        "Mended by `mend_crm_drift`: the date moves forward.",
+        "A mend moves the date forward.",
     ),
     "date_ahead": (
         "Flagged; the CRM's date is later than every known bounce and than the hold.",
@@ -103,7 +103,7 @@ FINDINGS: dict[str, tuple[str, str]] = {
     ),
     "other_address": (
         "SFMC holds an address that the CRM has replaced or removed.",
-        "A flag is cleared by `mend_crm_drift`. Give SFMC the new address, or it won't be mailed.",
+        "A mend clears a flag. Give SFMC the new address, or it won't be mailed.",
     ),
     "conflict": (
         "A person, an undo or the policy says otherwise.",
@@ -128,7 +128,7 @@ FINDINGS: dict[str, tuple[str, str]] = {
     ),
     "quarantined": (
         "Not flagged, since the mail domain exploded lately: that looks like an outage.",
-        "Waits for the domain to calm down, or for the run tag `bounce_sync/allow_domains`.",
+        "Waits until the domain was calm for a week, or for `--allow-domain DOMAIN`.",
     ),
     AGREES: ("SFMC and the CRM say the same.", ""),
 }

@@ -285,7 +285,7 @@ RULES: tuple[Rule, ...] = (
         "Materialise the day from confirmed_bounce_staging on; if it fails again, report a bug.",
     ),
     *_guards("crm_flag_changes", "`bounce-sync run {option}`"),
-    *_guards("crm_drift", "the same tag on a run of `mend_crm_drift`"),
+    *_guards("crm_drift", "`bounce-sync drift --mend {option}`"),
     Rule(
         "crm_drift",
         "every_key_is_accounted_for",
@@ -300,7 +300,8 @@ RULES: tuple[Rule, ...] = (
         "crm_agrees_with_marketing_cloud",
         lambda view: guards.agreement(view.frame),
         "Nothing is left to mend: every flag and date is as SFMC and the policy say.",
-        "Look at the findings on the asset's page, then run the job `mend_crm_drift`.",
+        "Look at the findings on the asset's page, then mend: the job `mend_crm_drift`, or "
+        "`bounce-sync drift --mend`.",
         blocking=False,
         severity=_WARN,
     ),

@@ -107,8 +107,8 @@ def crm_drift(
 
     The daily sync follows bounces; what it can't see is found here, every week: an address that was
     Held by hand, a bounce that SFMC recorded late, a flag that somebody ticked. Reads only. Each
-    finding says what to do; what the policy allows is mended by the job `mend_crm_drift`, which
-    makes this report anew, and writes once its `dry_run` is false.
+    finding says what to do; what the policy allows is mended by `bounce-sync drift --mend`, or by
+    the job `mend_crm_drift`, which makes this report anew and writes once its `dry_run` is false.
 
     The evidence is every bounce of the lake, and SFMC's own of those subscribers whose flag isn't
     as the lake says. Not partitioned: it tells of the moment it was made.
