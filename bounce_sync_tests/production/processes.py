@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 
-from bounce_sync_tests.production.shipped import FOLDER, command, environment_file, loaded
+from bounce_sync_tests.production.shipped import FOLDER, environment_file, loaded, started
 
 BINARIES = Path(sys.executable).parent
 INSTALLED, CONFIGURED = "/opt/bounce-sync/bin", "/etc/bounce-sync"
@@ -61,15 +61,21 @@ class Machine:
     def ui(self) -> str:
         return f"http://127.0.0.1:{self.environ['WEBSERVER_PORT']}"
 
-    def command(self, unit: str) -> list[str]:
+    def commands(self, unit: str) -> list[list[str]]:
         return [
-            word.replace(INSTALLED, str(BINARIES)).replace(CONFIGURED, str(self.folder / "etc"))
-            for word in command(f"bounce-sync-{unit}.service", self.environ)
+            [
+                word.replace(INSTALLED, str(BINARIES)).replace(CONFIGURED, str(self.folder / "etc"))
+                for word in words
+            ]
+            for words in started(f"bounce-sync-{unit}.service", self.environ)
         ]
 
-    def run(self, unit: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """A unit that ends by itself."""
-        return self._run(self.command(unit), **environ)
+    def run(self, unit: str, **environ: str) -> int:
+        """A unit that ends by itself: the exit status of its last command, or of a failed one."""
+        status = 0
+        for words in self.commands(unit):
+            status = status or self._run(words, **environ)
+        return status
 
     def health(self) -> dict[str, int]:
         """Exit status of the health check of each container, asked about our processes."""
@@ -80,25 +86,22 @@ class Machine:
                 test = service["healthcheck"]["test"][1:]
                 for port, variable in ports.items():
                     test = [word.replace(port, self.environ[variable]) for word in test]
-                found[name] = self._run(test).returncode
+                found[name] = self._run(test)
         return found
 
-    def _run(self, words: list[str], **environ: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, words: list[str], **environ: str) -> int:
+        given = self.environ | environ
         return subprocess.run(
-            words,
-            cwd=self.folder,
-            env=self.environ | environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+            words, cwd=self.folder, env=given, capture_output=True, check=False
+        ).returncode
 
     @contextlib.contextmanager
     def running(self, unit: str) -> Iterator[None]:
         """A unit that goes on; ended as systemd ends it: all its processes, then the hard way."""
         with (self.folder / f"{unit}.log").open("wb") as log:
+            (words,) = self.commands(unit)
             process = subprocess.Popen(
-                self.command(unit),
+                words,
                 cwd=self.folder,
                 env=self.environ,
                 stdout=log,

@@ -37,12 +37,11 @@ def unit(name: str) -> configparser.RawConfigParser:
     return read
 
 
-def command(name: str, environ: Mapping[str, str]) -> list[str]:
-    """What a unit starts, with its variables filled in as systemd does it."""
-    filled = re.sub(
-        r"\$\{(\w+)\}", lambda found: environ[found[1]], unit(name)["Service"]["ExecStart"]
-    )
-    return shlex.split(filled)
+def started(name: str, environ: Mapping[str, str]) -> list[list[str]]:
+    """What a unit starts, one after the other, with its variables filled in as systemd does it."""
+    lines = unit(name)["Service"]["ExecStart"].split("\n")
+    filled = [re.sub(r"\$\{(\w+)\}", lambda found: environ[found[1]], line) for line in lines]
+    return [shlex.split(line) for line in filled]
 
 
 def environment_file(name: str) -> dict[str, str]:
@@ -54,7 +53,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
     """Each command in the shipped files, with where it stands."""
     environ = environment_file("dagster.env")
     for file in sorted(SYSTEMD.glob("*.service")):
-        yield file.name, command(file.name, environ)
+        yield from ((file.name, words) for words in started(file.name, environ))
     for name, service in loaded("compose.yaml")["services"].items():
         if name != "postgres":
             yield f"compose.yaml: {name}", service["command"]
