@@ -85,3 +85,14 @@ def test_the_files_for_production_come_along(installed_wheel: Path) -> None:
     files = {path.relative_to(CHECKOUT) for path in shipped.rglob("*") if path.is_file()}
     missing = {path for path in files if path.suffix != ".pyc" and not (purelib / path).exists()}
     assert missing == set()
+
+
+def test_what_is_no_code_is_in_it_too(installed_wheel: Path) -> None:
+    """Queries, pages, the CRM's source files, what deployments need."""
+    (shipped,) = installed_wheel.parents[1].glob("lib/*/site-packages/bounce_sync")
+    assert _no_code(CHECKOUT / "bounce_sync") <= _no_code(shipped)
+
+
+def _no_code(package: Path) -> set[Path]:
+    files = (path for path in package.rglob("*") if path.is_file())
+    return {path.relative_to(package) for path in files if path.suffix not in (".py", ".pyc")}
