@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,7 +91,7 @@ def test_they_are_only_listed_unless_told_otherwise(years: Years, tmp_path: Path
 
 
 def test_a_big_mend_is_stopped_and_a_tag_releases_it(years: Years, tmp_path: Path) -> None:
-    options = {"held_without_bounce": "flag", "policy": {"max_changes": 2}}
+    options: dict[str, Any] = {"held_without_bounce": "flag", "policy": {"max_changes": 2}}
     with installed(years.tenant, tmp_path) as installation:
         stopped = mending.mend(installation, **options)
         assert not stopped.success
