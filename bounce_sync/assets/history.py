@@ -23,7 +23,7 @@ def domain_history(lake: Lake, before: str | None = None) -> pd.DataFrame:
 def _day(lake: Lake, day: str) -> pd.DataFrame:
     plan = lake.read("crm_flag_changes", day, ["subscriber_key", "action", "reason", "domain"])
     staged = lake.read("confirmed_bounce_staging", day, ["subscriber_key", "carried_since"])
-    carried = staged.loc[staged["carried_since"].notna(), "subscriber_key"]
+    carried = staged.dropna()["subscriber_key"]
     waits = plan["reason"] == "domain_spike"
     came_up = ~plan["subscriber_key"].isin(carried)
     sets = plan.assign(waits=waits)[((plan["action"] == SET) | waits) & came_up]

@@ -205,6 +205,35 @@ def test_spellings_of_one_key_are_one_finding() -> None:
     assert (row["finding"], row["date_after"]) == ("held_without_bounce", pd.Timestamp(at(20)))
 
 
+def test_a_key_of_several_records_and_a_key_that_is_an_address() -> None:
+    world = World().with_policy(match_field="Customer__c")
+    for n in (1, 2):
+        world.record(contact_id(n), match_value="000123")
+    world.held("000123")
+    assert set(compared(world)["finding"]) == {"ambiguous"}
+
+    world = World().with_policy(match_field="Email")
+    for n in (1, 2):
+        world.record(contact_id(n), match_value="ann@corp.com")
+    world.held("Ann@Corp.com")
+    found = compared(world)
+    assert list(found["finding"]) == ["not_flagged", "not_flagged"]
+    assert set(found["record_id"]) == {contact_id(1), contact_id(2)}
+
+
+def test_whom_the_policy_or_the_settings_leave() -> None:
+    world = World().with_policy(foreign_flags="leave")
+    world.record(ANN, flag=True)
+    world.subscriber(ANN, "Active")
+    row = the_row(compared(world))
+    assert (row["finding"], row["reason"]) == ("conflict", "foreign_flag")
+
+    world = World()
+    world.record(ANN, person_account_id="001aB0000Cd0001")
+    world.held(ANN)
+    assert the_row(compared(world))["finding"] == "person_account"
+
+
 def test_who_is_asked_for_bounces() -> None:
     world = World()
     world.record(contact_id(1), flag=True, flag_date=at(30))
