@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator
+from importlib.resources import files
 
 import pytest
 from lxml import html
@@ -87,7 +88,7 @@ def test_everybody_stands_where_they_belong_with_a_link(
     assert links(page, what) == set(expected)
     assert f"({len(expected)})" in words(page, what)
     url = day.installation.address.salesforce_url
-    hrefs = page.xpath("//a[contains(@href, '/lightning/')]/@href")
+    hrefs = page.xpath("//td/a/@href")
     assert all(href.startswith(f"{url}/lightning/r/") for href in hrefs)
 
 
@@ -199,3 +200,11 @@ def test_hidden_accounts_are_a_note_too(day: Written, org: Org) -> None:
     page = html.document_fromstring(made)
     assert ACME in shares(page, "By Account")
     assert "names of Account records can't be read" in words(page, "reachability")
+
+
+def test_the_lists_of_flagged_records_are_those_that_setup_makes(page: html.HtmlElement) -> None:
+    hrefs = [str(href) for href in page.xpath("//p/a[contains(@href, '/lightning/o/')]/@href")]
+    views = [href.partition("filterName=")[2] for href in hrefs]
+    components = files("bounce_sync.setup") / "salesforce/force-app/main/default/objects"
+    for name, view in zip(("Contact", "Lead"), views, strict=True):
+        assert (components / name / "listViews" / f"{view}.listView-meta.xml").is_file()
