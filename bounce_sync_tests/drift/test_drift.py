@@ -147,3 +147,14 @@ def test_mending_twice_is_a_no_op(drifted: Installation, mended: mending.Run) ->
     assert again.number("crm_drift_updates", "planned") == 0
     assert drifted.writes() == before > 0
     assert again.checks["crm_agrees_with_marketing_cloud"]
+
+
+def test_dagster_stores_no_address_and_no_bounce_text(
+    drifted: Installation, mended: mending.Run
+) -> None:
+    home = drifted.runner.settings.dagster_home
+    stored = b"\0".join(file.read_bytes() for file in home.rglob("*") if file.is_file())
+    assert b"crm_drift_updates" in stored
+    assert b"@ok.example" not in stored
+    assert b"user unknown" not in stored
+    assert drifted.address.client_secret.encode() not in stored
