@@ -131,6 +131,7 @@ def crm_flag_changes(
         "decided_days": int(history["day"].nunique()),
         "no_longer_held": confirmed_bounce_staging.attrs["no_longer_held"],
         "run_id": context.run.run_id,
+        "instance_url": crm_flag_state.attrs["instance_url"],
         descriptions.BY_ACTION: catalogue.by(plan, "action", ACTIONS),
     }
     return dg.Output(
@@ -181,23 +182,15 @@ def crm_flag_updates(
         earlier = stored[stored["run_id"] != run_id]
     updates = pd.concat([earlier, delivered.updates], ignore_index=True)
     updates.attrs = {"read_back": delivered.read_back}
-    org = crm.connection.identity()
     return dg.Output(
         updates,
         metadata={
-            **descriptions.crm_flag_updates(
-                delivered.updates, crm_flag_changes, org.instance_url, day
-            ),
+            **descriptions.crm_flag_updates(delivered.updates, crm_flag_changes, day),
             "already as planned": delivered.already,
             "read back": delivered.read_back["compared"],
             "spot check": catalogue.page(
                 spot_check.page(
-                    delivered.updates,
-                    crm_flag_changes,
-                    lake,
-                    day,
-                    RecordReader(crm.connection),
-                    org.instance_url,
+                    delivered.updates, crm_flag_changes, lake, day, RecordReader(crm.connection)
                 )
             ),
             "released guards": dg.MetadataValue.json(done.released),

@@ -181,9 +181,7 @@ def crm_flag_changes(plan: pd.DataFrame, lake: Lake, day: str) -> Metadata:
     }
 
 
-def crm_flag_updates(
-    written: pd.DataFrame, plan: pd.DataFrame, instance_url: str, day: str
-) -> Metadata:
+def crm_flag_updates(written: pd.DataFrame, plan: pd.DataFrame, day: str) -> Metadata:
     """Of one run's `CrmFlagUpdates` and the `CrmFlagChanges` that it carried out."""
     outcomes = written["outcome"].value_counts()
     rejected = written[written["outcome"] == REJECTED]
@@ -213,7 +211,7 @@ def crm_flag_updates(
             if len(rejected)
             else {}
         ),
-        "flagged records in the CRM": list_views(instance_url),
+        "flagged records in the CRM": list_views(plan.attrs.get("instance_url", "")),
     }
 
 
@@ -225,11 +223,20 @@ def list_views(instance_url: str) -> dg.MarkdownMetadataValue:
 
 
 def _funnel(name: str, steps: Mapping[str, int], title: str) -> Metadata:
-    drawn = pictures.bars(steps, wrong=confirmation.FUNNEL[WRONG])
     return {
         name: catalogue.counts_table(title, steps),
-        f"{name}, drawn": catalogue.page(catalogue.picture(drawn, name)),
+        f"{name}, drawn": _picture(
+            name, lambda: pictures.bars(steps, wrong=confirmation.FUNNEL[WRONG])
+        ),
     }
+
+
+def _picture(name: str, draw: Callable[[], bytes]) -> dg.MetadataValue:
+    """A picture; a sentence where it can't be drawn, as the CRM may be written already."""
+    try:
+        return catalogue.page(catalogue.picture(draw(), name))
+    except Exception as error:
+        return dg.MetadataValue.text(f"The picture can't be drawn ({type(error).__name__}).")
 
 
 def _said_of_naive(naive: Mapping[str, int]) -> str:
@@ -252,4 +259,4 @@ def _trend(
     if len(counts) < 2:
         return {}
     named = counts.reindex(columns=list(shown), fill_value=0).rename(columns=confirmation.FUNNEL)
-    return {name: catalogue.page(catalogue.picture(draw(named), name))}
+    return {name: _picture(name, lambda: draw(named))}

@@ -27,6 +27,7 @@ with preview.chosen("partitioned asset checks"):
     group_name="report",
     kinds={"html"},
     owners=catalogue.SALES,
+    tags={"personal_data": "yes"},
     check_specs=[_SPEC],
     output_required=False,
 )

@@ -27,13 +27,13 @@ def sample(updates: pd.DataFrame) -> pd.DataFrame:
 
 
 def page(
-    updates: pd.DataFrame, plan: pd.DataFrame, lake: Lake, day: str, reader: RecordReader, url: str
+    updates: pd.DataFrame, plan: pd.DataFrame, lake: Lake, day: str, reader: RecordReader
 ) -> str:
-    """The sample of `updates` as a table in markdown, read again in the CRM at `url`.
+    """The sample of `updates` as a table in markdown, read again in the CRM.
 
     What can't be read is said in words: the writes are done, and this must not hide them.
     """
-    rows = sample(updates)
+    rows, url = sample(updates), plan.attrs.get("instance_url", "")
     if rows.empty:
         return "Nothing was written."
     try:

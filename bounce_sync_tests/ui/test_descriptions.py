@@ -7,11 +7,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bounce_sync import pictures
 from bounce_sync.assets import catalogue, descriptions, spot_check
 from bounce_sync.rules import confirmation, precision
 from bounce_sync.rules.policy import SyncPolicy
+from bounce_sync.salesforce.connection import Connection, Org
+from bounce_sync.salesforce.reading import RecordReader
 from bounce_sync.storage import Lake
-from bounce_sync.tables import CrmFlagUpdates, RawBounces, empty, shape
+from bounce_sync.tables import CrmFlagChanges, CrmFlagUpdates, RawBounces, empty, shape
 from bounce_sync_tests.rules.world import World, contact_id, framed
 
 INLINE = 1_000
@@ -110,3 +113,23 @@ def test_a_spot_check_has_five_records_of_every_action() -> None:
 def test_a_spot_check_has_written_records_only() -> None:
     assert spot_check.sample(updates("set", outcome="rejected")).empty
     assert spot_check.sample(empty(CrmFlagUpdates)).empty
+
+
+def test_a_picture_that_cannot_be_drawn_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> bytes:
+        raise OSError("no fonts here")
+
+    monkeypatch.setattr(pictures, "bars", fail)
+    plan = empty(CrmFlagChanges)
+    plan.attrs = {"funnel": {"raw_bounces": 1, "naive_false_flags": 0}}
+    said = descriptions.crm_flag_updates(updates("set"), plan, "2026-01-02")
+    assert said["written"] == 1
+    assert "can't be drawn (OSError)" in said["from bounce to flag, drawn"].value
+
+
+def test_records_that_cannot_be_read_again_are_a_sentence(lake: Lake) -> None:
+    nowhere = Org(login_url="https://127.0.0.1:9", client_id="id", client_secret="s")
+    with Connection(nowhere, sleep=lambda _: None) as connection:
+        reader = RecordReader(connection)
+        said = spot_check.page(updates("set"), empty(CrmFlagChanges), lake, "2026-01-02", reader)
+    assert said.startswith("The records can't be read again: Salesforce, ")
