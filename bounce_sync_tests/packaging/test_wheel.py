@@ -62,6 +62,7 @@ def test_the_demo_runs_outside_the_checkout(installed_wheel: Path, tmp_path: Pat
     assert "newly flagged" in demo.stdout
     assert "Where to look next" in demo.stdout
     assert (tmp_path / ".bounce_sync" / "ledger.db").exists()
+    assert list((tmp_path / ".bounce_sync" / "lake" / "reports").glob("*.html"))
 
 
 def test_what_setup_deploys_comes_with_the_wheel(installed_wheel: Path, tmp_path: Path) -> None:
