@@ -27,6 +27,12 @@ UI = "https://dagster.acme.example"
 PERSON, REASON = "penelope.featherstonehaugh", "mailbox of the honourable recipient"
 OUTAGE = "outage.example"
 TOKEN = "hook-token-8e1f"
+AT_ONCE = """\
+run_coordinator:
+  module: dagster._core.run_coordinator
+  class: DefaultRunCoordinator
+"""
+"""Dagster's setting for runs that needn't queue: the queue is asked every five seconds."""
 
 
 @dataclass
@@ -125,6 +131,8 @@ def _tenant() -> Tenant:
 
 def _prepare(installation: Installation) -> None:
     """A past: ten decided days, one day written, and a record that the CRM refuses."""
+    with (installation.runner.settings.dagster_home / "dagster.yaml").open("a") as configuration:
+        configuration.write(AT_ONCE)
     lake = installation.runner.lake
     installation.has_fetched_nothing_before(WRITTEN)
     for days in range(3, 13):
