@@ -9,6 +9,9 @@ import pandas as pd
 
 from bounce_sync.storage import Lake
 
+BY_CATEGORY, BY_ACTION, FUNNEL = "by_category", "by_action", "funnel"
+"""Attributes of `raw_bounces`, `crm_flag_changes` and `confirmed_bounce_staging`: counts."""
+
 DAYS = 30
 _AT_ONCE = 8
 

@@ -5,6 +5,7 @@ import dataclasses
 import dagster as dg
 import pandas as pd
 
+from bounce_sync import trends
 from bounce_sync.assets import catalogue, contracts, descriptions, spot_check
 from bounce_sync.assets.carrying_out import carry_out
 from bounce_sync.assets.history import domain_history
@@ -132,7 +133,7 @@ def crm_flag_changes(
         "no_longer_held": confirmed_bounce_staging.attrs["no_longer_held"],
         "run_id": context.run.run_id,
         "instance_url": crm_flag_state.attrs["instance_url"],
-        descriptions.BY_ACTION: catalogue.by(plan, "action", ACTIONS),
+        trends.BY_ACTION: catalogue.by(plan, "action", ACTIONS),
     }
     return dg.Output(
         plan, metadata=descriptions.crm_flag_changes(plan, lake, context.partition_key)

@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from bounce_sync import pictures, trends
+from bounce_sync import pictures
 from bounce_sync.assets import catalogue
 from bounce_sync.rules import confirmation, precision
 from bounce_sync.salesforce import links
@@ -34,14 +34,12 @@ from bounce_sync.tables import (
     UNKNOWN_STATUS,
     WRITTEN,
 )
+from bounce_sync.trends import BY_ACTION, BY_CATEGORY, FUNNEL, last_days
 
 Metadata = dict[str, Any]
 
 WRONG = "naive_false_flags"
 """The number of a funnel that counts what shouldn't be."""
-
-BY_CATEGORY, BY_ACTION, FUNNEL = "by_category", "by_action", "funnel"
-"""Attributes of tables: counts whose trend is shown."""
 
 
 def raw_bounces(bounces: pd.DataFrame, lake: Lake, day: str, window: str) -> Metadata:
@@ -54,7 +52,7 @@ def raw_bounces(bounces: pd.DataFrame, lake: Lake, day: str, window: str) -> Met
         "by category": catalogue.counts_table("category", bounces.attrs[BY_CATEGORY]),
         **_trend(
             "categories over the last days",
-            trends.last_days(lake, "raw_bounces", BY_CATEGORY, day, bounces.attrs[BY_CATEGORY]),
+            last_days(lake, "raw_bounces", BY_CATEGORY, day, bounces.attrs[BY_CATEGORY]),
             BOUNCE_CATEGORIES,
             pictures.stacked_days,
         ),
@@ -86,7 +84,7 @@ def confirmed_bounce_staging(staging: pd.DataFrame, lake: Lake, day: str) -> Met
         "false flags avoided": _said_of_naive(naive),
         **_trend(
             "flags and false flags over the last days",
-            trends.last_days(lake, "confirmed_bounce_staging", FUNNEL, day, funnel),
+            last_days(lake, "confirmed_bounce_staging", FUNNEL, day, funnel),
             ("staged", WRONG),
             pictures.lines_over_days,
         ),
@@ -147,7 +145,7 @@ def crm_flag_changes(plan: pd.DataFrame, lake: Lake, day: str) -> Metadata:
         "decisions": catalogue.decisions_table(plan),
         **_trend(
             "changes over the last days",
-            trends.last_days(lake, "crm_flag_changes", BY_ACTION, day, actions),
+            last_days(lake, "crm_flag_changes", BY_ACTION, day, actions),
             (SET, REFRESH, CLEAR),
             pictures.stacked_days,
         ),

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import pandas as pd
 
+from bounce_sync import trends
 from bounce_sync.assets import catalogue, contracts, descriptions
 from bounce_sync.assets.partitions import DAILY, OFFSET
 from bounce_sync.assets.resources import Crm, Installation, MarketingCloud, PolicyResource
@@ -76,7 +77,7 @@ def raw_bounces(
             allow_retries=False,
         )
     bounces.attrs |= {
-        descriptions.BY_CATEGORY: catalogue.by(bounces, "bounce_category", BOUNCE_CATEGORIES)
+        trends.BY_CATEGORY: catalogue.by(bounces, "bounce_category", BOUNCE_CATEGORIES)
     }
     return dg.Output(
         bounces,

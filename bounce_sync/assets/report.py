@@ -50,7 +50,11 @@ def sync_report(
         )
         making.store(page, where)
     except Exception as error:
-        yield _result(False, f"{type(error).__name__}: the page couldn't be made.")
+        yield _result(
+            passed=False,
+            message=f"{type(error).__name__}: the page couldn't be made.",
+            metadata={"what to do": f"`bounce-sync report --partition {day}` says why."},
+        )
         return
     yield dg.MaterializeResult(
         metadata={
@@ -58,18 +62,19 @@ def sync_report(
             "bytes": len(page),
             "salesforce calls": crm.calls,
         },
-        check_results=[_result(True, "The day has its page.")],
+        check_results=[_result(passed=True, message="The day has its page.")],
     )
 
 
-def _result(passed: bool, message: str) -> dg.AssetCheckResult:
-    recovery = dg.MetadataValue.text("`bounce-sync report --partition DAY` says why.")
+def _result(
+    *, passed: bool, message: str, metadata: dict[str, str] | None = None
+) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=CHECK,
         passed=passed,
         severity=dg.AssetCheckSeverity.WARN,
         description=message,
-        metadata={} if passed else {"what to do": recovery},
+        metadata=metadata,
     )
 
 

@@ -3,6 +3,7 @@
 import dagster as dg
 import pandas as pd
 
+from bounce_sync import trends
 from bounce_sync.assets import catalogue, contracts, descriptions
 from bounce_sync.assets.partitions import DAILY
 from bounce_sync.assets.resources import Installation, PolicyResource
@@ -68,7 +69,7 @@ def confirmed_bounce_staging(
         "policy": rules.stored(),
         "days": days,
         "missing_days": missing,
-        descriptions.FUNNEL: confirmation.funnel(bounces, held_subscribers, staging),
+        trends.FUNNEL: confirmation.funnel(bounces, held_subscribers, staging),
         "naive": precision.of_every_hard_bounce(bounces, held_subscribers),
         "no_longer_held": remembered.loc[~is_held, "subscriber_key"].tolist(),
     }

@@ -48,7 +48,7 @@ def make(
         names.learn([*counted.owners.index[: page.MOST_OWNERS], *counted.accounts.index])
     except SalesforceError as error:
         notes.append(f"The CRM didn't tell everything: {error}")
-    trend = trends.last_days(lake, "crm_flag_changes", "by_action", partition)
+    trend = trends.last_days(lake, "crm_flag_changes", trends.BY_ACTION, partition)
     return page.render(
         day,
         reachability=counted,
