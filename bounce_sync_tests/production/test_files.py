@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib.util
 import re
-from importlib import metadata
 from pathlib import Path
 
 import click
@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 from bounce_sync.cli import cli as bounce_sync_cli
 from bounce_sync.environment import VARIABLES
-from bounce_sync_tests.guide.pages import lines
+from bounce_sync_tests.guide.pages import ROOT, lines
 from bounce_sync_tests.production.shipped import (
     FOLDER,
     SYSTEMD,
@@ -42,7 +42,7 @@ READ_BY_OTHERS = {
     "POSTGRES_DB",
     "POSTGRES_PASSWORD",
 }
-EXTRAS = ("", "postgresql", "s3", "sftp", "kubernetes")
+EXTRAS = ("postgresql", "s3", "sftp", "kubernetes")
 
 
 def parses(words: list[str]) -> None:
@@ -127,12 +127,15 @@ def test_the_image_s_releases_are_what_the_package_asks_for() -> None:
         for line in (FOLDER / "constraints.txt").read_text().splitlines()
         if not line.startswith("#")
     )
-    for text in metadata.requires("bounce-sync") or []:
-        wanted = Requirement(text)
-        if wanted.marker and not any(wanted.marker.evaluate({"extra": each}) for each in EXTRAS):
-            continue
-        name = wanted.name.lower().replace("_", "-")
-        assert pinned[name] in wanted.specifier, text
+    package = configparser.ConfigParser()
+    package.read(ROOT / "setup.cfg")
+    wanted = [package["options"]["install_requires"]]
+    wanted += [package["options.extras_require"][extra] for extra in EXTRAS]
+    for text in "\n".join(wanted).splitlines():
+        if text and not text.startswith("#"):
+            requirement = Requirement(text)
+            name = requirement.name.lower().replace("_", "-")
+            assert pinned[name] in requirement.specifier, text
 
 
 def test_containers_mount_and_wait_for_what_is_there() -> None:
