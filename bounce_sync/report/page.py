@@ -80,15 +80,15 @@ def _headline(day: Day) -> str:
     if not new and not released:
         return f"{day.partition}: nothing changed in who can be reached by e-mail"
     return (
-        f"{day.partition}: {new:,} can no longer be reached by e-mail, {released:,} can be reached "
-        "again"
+        f"{day.partition}: {new:,} can no longer be reached by e-mail, {released:,} are flagged no "
+        "more"
     )
 
 
 def _tiles(day: Day, reachability: Reachability | None) -> list[dict[str, str]]:
     tiles = [
         ("new", f"{len(day.new):,}", "newly flagged"),
-        ("released", f"{len(day.released):,}", "reachable again"),
+        ("released", f"{len(day.released):,}", "flagged no more"),
         ("conflicts", f"{len(day.conflicts):,}", "changed by hand, left"),
         ("quarantined", f"{len(day.quarantined):,}", "waiting: outage?"),
         ("refused", f"{len(day.refused):,}", "refused by the CRM"),
@@ -200,9 +200,9 @@ def _sections(day: Day, lists: _Lists) -> list[dict[str, Any]]:
         ),
         records(
             "released",
-            "Reachable again",
+            "Flagged no more",
             "Marketing Cloud mails these addresses again, or the record has another address by "
-            "now: the flag was taken away, the date stays as history.",
+            "now, or none. The date stays as history.",
             day.released.assign(reason=day.released["reason"].map(REASONS)),
             {"reason": "why"},
         ),
