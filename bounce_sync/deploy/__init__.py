@@ -1,1 +1,1 @@
-"""Files for running bounce_sync for good: containers, Kubernetes, systemd. See guide/production.md."""
+"""Files for running bounce_sync for good: containers, Kubernetes, systemd (guide/production.md)."""
