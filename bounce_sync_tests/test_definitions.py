@@ -8,8 +8,8 @@ import sys
 import dagster as dg
 import pytest
 
-from bounce_sync.assets.contracts import RULES
 from bounce_sync.assets.report import CHECK
+from bounce_sync.assets.rule_book import RULES
 from bounce_sync.definitions import defs
 from bounce_sync.tables import DAILY_TABLES, TABLES
 

@@ -12,7 +12,7 @@ from dagster import DagsterEventType as Event
 
 from bounce_sync.alerts.digest import Check, RunStory, Status
 from bounce_sync.alerts.privacy import masked, tellable
-from bounce_sync.assets.contracts import ALLOW_DOMAINS
+from bounce_sync.assets.rule import ALLOW_DOMAINS
 from bounce_sync.tables import OUTCOMES
 
 STATUSES = {

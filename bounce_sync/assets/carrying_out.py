@@ -12,6 +12,7 @@ import pandas as pd
 from bounce_sync import delivery, stopping
 from bounce_sync.assets import contracts
 from bounce_sync.assets.resources import Crm, Installation, Journeys
+from bounce_sync.assets.rule import View
 from bounce_sync.environment import JOURNEY
 from bounce_sync.journey_writing import JourneyWriter
 from bounce_sync.rules.crm_facts import CrmFacts
@@ -30,7 +31,7 @@ class CarriedOut:
 def carry_out(
     context: dg.AssetExecutionContext,
     plan: pd.DataFrame,
-    view: contracts.View,
+    view: View,
     *,
     ledger_partition: str,
     bounces: Callable[[], pd.DataFrame],

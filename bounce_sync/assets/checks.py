@@ -1,4 +1,4 @@
-"""The rules of `contracts` as asset checks: one named check per rule, grouped by table.
+"""The rules of `rule_book` as asset checks: one named check per rule, grouped by table.
 
 Checks read the stored table unvalidated, because what failed is what they are for. Their metadata
 carries counts and masked samples, never an address or a reason text.
@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import dagster as dg
 
 from bounce_sync.assets import preview
-from bounce_sync.assets.contracts import Rule, View, rules_of
 from bounce_sync.assets.partitions import DAILY
 from bounce_sync.assets.resources import Installation
+from bounce_sync.assets.rule import Rule, View
+from bounce_sync.assets.rule_book import rules_of
 from bounce_sync.rules.guards import Verdict
 from bounce_sync.storage import LATEST
 from bounce_sync.tables import DAILY_TABLES, TABLES

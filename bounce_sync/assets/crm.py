@@ -12,6 +12,7 @@ from bounce_sync.assets.history import domain_history
 from bounce_sync.assets.org import opened
 from bounce_sync.assets.partitions import DAILY, WRITTEN_DAILY
 from bounce_sync.assets.resources import Crm, Installation, Journeys, PolicyResource
+from bounce_sync.assets.rule import View, allowed_domains
 from bounce_sync.marketing_cloud.journey import RELEASES, STAGING
 from bounce_sync.rules import changes
 from bounce_sync.rules.changes import CrmFacts
@@ -122,7 +123,7 @@ def crm_flag_changes(
         history,
         rules,
         facts,
-        contracts.allowed_domains(context.run.tags),
+        allowed_domains(context.run.tags),
     )
     plan.attrs = {
         "policy": rules.stored(),
@@ -168,7 +169,7 @@ def crm_flag_updates(
     done = carry_out(
         context,
         crm_flag_changes,
-        contracts.View(lake, "crm_flag_changes", day, context.run.tags, policy.policy()),
+        View(lake, "crm_flag_changes", day, context.run.tags, policy.policy()),
         ledger_partition=day,
         bounces=lambda: contracts.load(lake, "confirmed_bounce_staging", day),
         installation=installation,

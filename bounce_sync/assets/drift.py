@@ -21,6 +21,7 @@ from bounce_sync.assets.resources import (
     MarketingCloud,
     PolicyResource,
 )
+from bounce_sync.assets.rule import View, allowed_domains
 from bounce_sync.environment import HELD_BY_KEY
 from bounce_sync.marketing_cloud.errors import NotByKey
 from bounce_sync.rules import drift, speakers
@@ -134,7 +135,7 @@ def crm_drift(
     )
 
     def compared(bounces: pd.DataFrame) -> pd.DataFrame:
-        allowed = contracts.allowed_domains(context.run.tags)
+        allowed = allowed_domains(context.run.tags)
         return drift.compare(sides, bounces, rules, config.held_without_bounce, OFFSET, allowed)
 
     known = _lake_bounces(lake, held["subscriber_key"])
@@ -212,7 +213,7 @@ def crm_drift_updates(
     done = carry_out(
         context,
         plan,
-        contracts.View(lake, "crm_drift", LATEST, context.run.tags, policy.policy()),
+        View(lake, "crm_drift", LATEST, context.run.tags, policy.policy()),
         ledger_partition=DRIFT,
         bounces=lambda: _without_details(plan),
         installation=installation,

@@ -31,11 +31,11 @@ def tags(
     *, allow_changes: bool, allow_domain: tuple[str, ...], allow_mismatch: bool
 ) -> dict[str, str]:
     """Run tags of what the options release."""
-    from bounce_sync.assets import contracts
+    from bounce_sync.assets.rule import ALLOW_CHANGES, ALLOW_DOMAINS, ALLOW_MISMATCH
 
     given = {
-        contracts.ALLOW_CHANGES: "true" if allow_changes else "",
-        contracts.ALLOW_MISMATCH: "true" if allow_mismatch else "",
-        contracts.ALLOW_DOMAINS: " ".join(allow_domain),
+        ALLOW_CHANGES: "true" if allow_changes else "",
+        ALLOW_MISMATCH: "true" if allow_mismatch else "",
+        ALLOW_DOMAINS: " ".join(allow_domain),
     }
     return {name: value for name, value in given.items() if value}

@@ -9,7 +9,8 @@ from pathlib import Path
 import dagster as dg
 
 from bounce_sync.assets.catalogue import LINEAGE, column_schema
-from bounce_sync.assets.contracts import RULES, Rule
+from bounce_sync.assets.rule import Rule
+from bounce_sync.assets.rule_book import RULES
 from bounce_sync.rules.policy import SyncPolicy
 from bounce_sync.salesforce.errors import REMEDIES, Action
 from bounce_sync.tables import FINDINGS, REASONS, TABLES

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from bounce_sync.alerts.telling import TOLD, NotTold, tell
-from bounce_sync.assets.contracts import ALLOW_DOMAINS
+from bounce_sync.assets.rule import ALLOW_DOMAINS
 from bounce_sync.definitions import defs
 from bounce_sync.settings import AlertSettings
 from bounce_sync_tests.alerts.receivers import WebHook, web_hook

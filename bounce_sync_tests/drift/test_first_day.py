@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bounce_sync.assets import contracts
+from bounce_sync.assets.rule import ALLOW_CHANGES
 from bounce_sync.ledger import Ledger
 from bounce_sync_tests.drift import mending
 from bounce_sync_tests.installation import installed
@@ -98,7 +98,7 @@ def test_a_big_mend_is_stopped_and_a_tag_releases_it(years: Years, tmp_path: Pat
         assert not stopped.checks["change_volume_is_plausible"]
         assert "crm_drift_updates" not in stopped.metadata
         assert installation.writes() == 0
-        released = mending.mend(installation, **options, tags={contracts.ALLOW_CHANGES: "true"})
+        released = mending.mend(installation, **options, tags={ALLOW_CHANGES: "true"})
         assert released.success
         told = released.metadata["crm_drift_updates"]["released guards"]
         assert "change_volume_is_plausible" in told

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bounce_sync.assets import contracts
+from bounce_sync.assets.rule import ALLOW_CHANGES
 from bounce_sync.rules.policy import SyncPolicy
 from bounce_sync_tests.installation import Installation, installed
 from bounce_sync_tests.tenant import Tenant, day_before, last_day
@@ -125,9 +125,7 @@ def test_a_stricter_policy_given_to_the_writer_holds(held: Installation) -> None
 
 def test_a_tag_releases_the_guard_for_its_run_and_leaves_a_trace(held: Installation) -> None:
     assert held.runner.materialise(DAY, policy={"max_changes": 1}).blocked_by
-    released = held.runner.materialise(
-        DAY, policy={"max_changes": 1}, tags={contracts.ALLOW_CHANGES: "true"}
-    )
+    released = held.runner.materialise(DAY, policy={"max_changes": 1}, tags={ALLOW_CHANGES: "true"})
     assert released.success, released.error
     assert (
         "change_volume_is_plausible" in released.materialised["crm_flag_updates"]["released guards"]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bounce_sync.assets import contracts
+from bounce_sync.assets.rule import ALLOW_CHANGES
 from bounce_sync.ledger import Ledger
 from bounce_sync_tests.installation import installed
 from bounce_sync_tests.pipeline.dagster_ui import eventually
@@ -52,5 +52,5 @@ def test_what_is_in_flight_is_settled_and_the_next_run_goes_on(tmp_path: Path) -
         flagged = sum(flag for flag, _ in installation.flags().values())
         assert 0 < flagged < PEOPLE
 
-        goes_on = installation.run(DAY, tags={contracts.ALLOW_CHANGES: "true"})
+        goes_on = installation.run(DAY, tags={ALLOW_CHANGES: "true"})
         assert goes_on.line()["written"] == PEOPLE - flagged

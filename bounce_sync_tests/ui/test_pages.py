@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from bounce_sync.assets.catalogue import SALES
-from bounce_sync.assets.contracts import rules_of
+from bounce_sync.assets.rule_book import rules_of
 from bounce_sync.definitions import defs
 from bounce_sync.rules.confirmation import FUNNEL
 from bounce_sync.rules.policy import SyncPolicy
