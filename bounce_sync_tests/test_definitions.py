@@ -101,6 +101,22 @@ def test_the_drift_report_is_weekly_and_of_no_day() -> None:
         assert GRAPH.get(dg.AssetKey(asset)).partitions_def is None
 
 
+def test_with_target_live_both_schedules_are_on() -> None:
+    program = (
+        "from bounce_sync.definitions import defs\n"
+        "print({schedule.default_status.value for schedule in defs.schedules})\n"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        env={"PATH": "/usr/bin", "BOUNCE_SYNC_TARGET": "live"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert shown.stdout.strip() == "{'RUNNING'}"
+
+
 def test_importing_the_definitions_needs_no_network_and_no_credentials() -> None:
     program = (
         "import socket\n"

@@ -10,6 +10,7 @@ import pytest
 
 from bounce_sync import tables
 from bounce_sync.rules import drift, guards
+from bounce_sync.rules.crm_facts import CrmFacts
 from bounce_sync.rules.identity import flag_state
 from bounce_sync_tests.rules.world import (
     OFFSET,
@@ -107,6 +108,14 @@ def test_a_hold_fills_an_empty_date_and_never_moves_one() -> None:
         row = the_row(compared(world, "flag", {ANN: at(20)}))
         assert row["finding"] == finding
         assert row["date_after"] == pd.Timestamp(date or at(20))
+
+
+def test_a_date_field_takes_the_day_of_the_hold_in_the_users_zone() -> None:
+    world = World(facts=CrmFacts(date_is_day=True, time_zone="Asia/Tokyo"))
+    world.record(ANN)
+    world.subscriber(ANN, tables.HELD)
+    found = compared(world, "flag", {ANN: at(20, "20:00:00")})
+    assert the_row(found)["date_after"] == pd.Timestamp("2026-01-21", tz="UTC")
 
 
 def test_bounces_that_dont_confirm_are_no_reason_to_flag_by_the_hold() -> None:
