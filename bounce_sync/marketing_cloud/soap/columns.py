@@ -53,16 +53,15 @@ def read(
 def _texts(body: etree._Element, size: int, name: str) -> list[str | None]:
     """A property of each row. What XPath finds is at most one a row, the first: as many as there
     are rows are one for each of them."""
-    steps = [f"p:{step}" for step in name.split(".")]
-    path = "p:Results/" + "/".join(f"{step}[1]" for step in steps)
-    texts = _xpath(body, f"{path}/text()[1]")
+    in_row = "/".join(f"p:{step}[1]" for step in name.split("."))
+    texts = _xpath(body, f"p:Results/{in_row}/text()[1]")
     if len(texts) == size:
         return texts
-    elements = _xpath(body, path)
+    elements = _xpath(body, f"p:Results/{in_row}")
     if len(elements) == size:
         return [each.text for each in elements]
-    found = "/".join(steps)
-    return [row.findtext(found, None, _NAMES) or None for row in body.iterfind("p:Results", _NAMES)]
+    rows = body.iterfind("p:Results", _NAMES)
+    return [row.findtext(in_row, None, _NAMES) or None for row in rows]
 
 
 def _extension(body: etree._Element, names: Sequence[str], place: Place) -> dict[str, pa.Array]:
