@@ -41,7 +41,7 @@ def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     with Store.create(folder / "sandbox") as store:
         simulate(
             store,
-            subscribers=12_000,
+            subscribers=9_000,
             days=3,
             seed=3,
             until=day - timedelta(days=1),
