@@ -12,6 +12,8 @@ import resource
 import sys
 import time
 from contextlib import closing
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -44,7 +46,7 @@ def plain_loop(_: SoapSource, window: Window, where: dict[str, Any]) -> tuple[in
         login = {"grant_type": "client_credentials"} | {key: where[key] for key in keys}
         told = session.post(where["auth_url"] + "v2/token", json=login, timeout=60).json()
         question = soap.Retrieve("BounceEvent", BOUNCE_PROPERTIES, soap.within("EventDate", window))
-        rows: list[dict[str, str | None]] = []
+        rows = []
         after = None
         while True:
             answer = session.post(
@@ -66,13 +68,12 @@ READERS = {"ours": ours, "held": held, "plain_loop": plain_loop}
 
 def resident() -> int:
     """Bytes of this process in memory now."""
-    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def main() -> None:
     where = json.load(sys.stdin)
-    window = Window(*(_time(each) for each in where["window"]))
+    window = Window(*map(datetime.fromisoformat, where["window"]))
     account = Account(
         where["auth_url"], where["client_id"], where["client_secret"], where["account_id"]
     )
@@ -84,12 +85,6 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     told = {"rows": rows, "seconds": seconds, "cpu": busy, "memory": peak - before, "peak": peak}
     print(json.dumps(told | {"frame": frame, "calls": calls}))
-
-
-def _time(text: str) -> Any:
-    from datetime import datetime
-
-    return datetime.fromisoformat(text)
 
 
 if __name__ == "__main__":

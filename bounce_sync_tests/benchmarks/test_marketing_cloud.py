@@ -50,6 +50,9 @@ PAGE = 2_500
 LATENCY = 0.1
 IN_FLIGHT = 8
 PATIENCE = 3_600
+ADDRESS = ("auth_url", "client_id", "client_secret", "account_id")
+"""What a reader is told of where the sandbox is."""
+
 PLACE = Place("benchmark")
 MB = 1024 * 1024
 
@@ -80,7 +83,7 @@ def quickest(work: Callable[[], Any], bare: Callable[[], Any]) -> tuple[float, f
     """Milliseconds of processor time of both, taken by turns, each at its quickest: what else the
     machine does counts in neither."""
     times: dict[Callable[[], Any], list[float]] = {work: [], bare: []}
-    for each, _ in itertools.product((bare, work) * 10, range(5)):
+    for each, _ in itertools.product((bare, work) * 30, range(5)):
         began = time.thread_time()
         each()
         times[each].append(time.thread_time() - began)
@@ -242,9 +245,6 @@ def by_python(reader: str, directory: Path, latency: float, workers: int = IN_FL
         )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
-
-
-ADDRESS = ("auth_url", "client_id", "client_secret", "account_id")
 
 
 def cost(name: str, told: Any) -> list[Row]:
