@@ -93,6 +93,8 @@ def prose(values: Column) -> pa.Array:
     SOAP loses such characters, and all sources give the same.
     """
     column = text(values)
+    if pc.all(pc.ascii_is_printable(column)).as_py():  # most pages, told in a tenth of the time
+        return column
     if pc.any(pc.match_substring_regex(column, _UNCLEAN)).as_py():
         column = pc.replace_substring_regex(column, "\r\n?", "\n")
         column = pc.replace_substring_regex(column, f"{ILLEGAL_IN_XML}|{LOST}", "")
