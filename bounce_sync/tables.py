@@ -53,7 +53,7 @@ WRITTEN, REJECTED, UNKNOWN, PENDING = "written", "rejected", "unknown", "pending
 OUTCOMES = (WRITTEN, REJECTED, UNKNOWN, PENDING)
 
 REASONS: dict[str, str] = {
-    "held": "SFMC holds the address and a bounce in the evidence window confirms it.",
+    "held": "SFMC holds the address, and a bounce confirms it.",
     "newer_bounce": "Flagged already; a newer bounce moves the date forward.",
     "still_held": "Flagged already and still Held; no newer bounce.",
     "released": "SFMC mails the address again.",

@@ -16,6 +16,7 @@ from bounce_sync.salesforce.errors import SalesforceError
 from bounce_sync.services import Services
 from bounce_sync.settings import Settings
 from bounce_sync.storage import Lake, MissingTable
+from bounce_sync.tables import DRIFT
 
 
 @click.command(epilog="Example: bounce-sync report --to friday.html")
@@ -75,4 +76,9 @@ def _day_of(run_id: str, settings: Settings) -> str:
         raise click.ClickException(
             f"The ledger knows no run {run_id}; `bounce-sync run --json` tells a run's run_id."
         )
-    return str(runs[run_id])
+    if (day := str(runs[run_id])) == DRIFT:
+        raise click.ClickException(
+            f"The run {run_id} mended drift, which is of no day: its page in the UI is that of "
+            "crm_drift_updates."
+        )
+    return day

@@ -9,6 +9,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from bounce_sync.commands.explain import explain
+from bounce_sync.commands.report import report
 from bounce_sync.commands.undo import undo
 from bounce_sync.ledger import Ledger
 from bounce_sync.tables import RawBounces, empty
@@ -60,6 +61,10 @@ def test_a_bounce_that_was_recorded_late_is_found_by_key(tmp_path: Path) -> None
         ]
         write = next(event["text"] for event in told if event["kind"] == "write")
         assert f"run {mended.run_id}, which mended drift" in write
+
+        no_page = CliRunner().invoke(report, ["--run", mended.run_id])
+        assert no_page.exit_code == 1
+        assert "mended drift, which is of no day" in no_page.output
 
         undone = CliRunner().invoke(undo, [mended.run_id, "--yes", "--json"])
         assert json.loads(undone.stdout)["written"] == 1, undone.output
