@@ -50,6 +50,9 @@ def test_daily_run(tmp_path: Path) -> None:
     rows.append(("first run (fetches 15 days)", *first[:2]))
     again = _command(tmp_path, "run", "--json")
     rows.append(("daily run", *again[:2]))
+    rows.append(("drift report", *_command(tmp_path, "drift", "--json")[:2]))
+    mend = ["drift", "--mend", "--yes", "--allow-changes", "--json"]
+    rows.append(("drift, mended", *_command(tmp_path, *mend)[:2]))
     started = time.monotonic()
     subprocess.run([sys.executable, "-c", "import bounce_sync.definitions"], check=True)
     rows.append(("of which: import", time.monotonic() - started, 0))
