@@ -18,8 +18,6 @@ from bounce_sync_tests.installation import Installation, installed
 from bounce_sync_tests.pipeline.dagster_ui import dagster_ui, eventually
 from bounce_sync_tests.tenant import Tenant, day_before, last_day
 
-pytestmark = pytest.mark.xdist_group("alerts")
-
 DAY = last_day()
 BEFORE, WRITTEN = day_before(DAY, 1), day_before(DAY, 2)
 CHECKS = [("raw_bounces", "schema"), ("raw_bounces", "volume_is_usual")]

@@ -25,7 +25,6 @@ from bounce_sync_tests.tenant import SERVER, Tenant
 
 pytestmark = [
     pytest.mark.external,
-    pytest.mark.xdist_group("production"),
     pytest.mark.skipif(servers.programs() is None, reason="PostgreSQL isn't installed"),
 ]
 

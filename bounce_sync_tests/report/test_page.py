@@ -28,8 +28,6 @@ from bounce_sync_tests.report.day import (
     written,
 )
 
-pytestmark = pytest.mark.xdist_group("report")
-
 
 @pytest.fixture(scope="module")
 def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Written]:

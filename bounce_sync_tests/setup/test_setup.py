@@ -13,7 +13,6 @@ from bounce_sync_tests.installation import Installation, installed
 from bounce_sync_tests.setup.called import DAY, Org, called, fields, line
 from bounce_sync_tests.tenant import crm_time
 
-pytestmark = pytest.mark.xdist_group("setup")
 ROADS = {
     "SFMC_SOURCE": "data_views",
     "BOUNCE_SYNC_DELIVERY": "journey",

@@ -19,7 +19,7 @@ from bounce_sync_tests.pipeline.dagster_ui import dagster_ui
 from bounce_sync_tests.report.day import DAY, DOMAIN, OUTAGE, Written, written
 
 playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = [pytest.mark.external, needs_chromium, pytest.mark.xdist_group("ui")]
+pytestmark = [pytest.mark.external, needs_chromium]
 
 GRAPH = defs.resolve_asset_graph()
 LOCATION = "bounce_sync.definitions"
