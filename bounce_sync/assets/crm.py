@@ -160,10 +160,10 @@ def crm_flag_updates(
 ) -> dg.Output[pd.DataFrame]:
     """The writes: sets and clears the two fields on Contact and Lead, and says what became of each.
 
-    The only asset that changes the CRM. It validates the plan again, asks the guards again (under
-    the plan's policy; a stricter one given to this run holds too), refuses a plan older than a day,
-    and records every write in the ledger before it is sent. The rows of earlier runs of the day
-    stay.
+    The one step of a day that changes the CRM. It validates the plan again, asks the guards again
+    (under the plan's policy; a stricter one given to this run holds too), refuses a plan older than
+    a day, and records every write in the ledger before it is sent. The rows of earlier runs of the
+    day stay.
     """
     lake, day, run_id = installation.lake(), context.partition_key, context.run.run_id
     done = carry_out(
