@@ -24,6 +24,8 @@ COLOURS = ("#a63d40", "#e9a23b", "#4a7ba6", "#7a8b5c", "#8d8d94", "#c7c7cc")
 INK, FAINT = "#22252b", "#d9dbe0"
 
 _WIDTH, _LABEL = 6.6, 34
+_LEGEND, _LEGEND_MARK = 84, 6
+"""Characters that fit side by side above a plot, and what a name's mark takes of them."""
 _LEAST_DAYS = 10
 _SHADES = 64
 
@@ -94,12 +96,21 @@ def _over_days(figure: Figure, axes: Axes, days: pd.DataFrame) -> bytes:
     every = max(1, len(days) // 6)
     shown = days.index[::-1][::every]
     axes.set_xticks(shown, [f"{day.day} {day:%b}" for day in shown])
+    aside = pd.Timedelta(hours=18)  # a tick at the very edge would stand on the zero
+    axes.set_xlim(days.index[0] - aside, days.index[-1] + aside)
     axes.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}" if count % 1 == 0 else "")
     axes.set_ylim(bottom=0)
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
-    figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=9, labelcolor=INK)
+    longest = max(len(str(name)) for name in days.columns)
+    figure.legend(
+        loc="outside upper left",
+        ncols=max(1, min(3, _LEGEND // (longest + _LEGEND_MARK))),
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+    )
     return _png(figure)
 
 

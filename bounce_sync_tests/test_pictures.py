@@ -11,10 +11,13 @@ import pytest
 from PIL import Image
 
 from bounce_sync import pictures
+from bounce_sync.rules.confirmation import FUNNEL
 
 DAYS = [f"2026-01-{day:02}" for day in range(1, 31) if day != 9]
 MOST = 40_000
 """Bytes that a picture may have: it lives in Dagster's event log."""
+LIGHT = 200
+"""Grey of the faint lines; ink is far darker."""
 
 
 def image(png: bytes) -> Image.Image:
@@ -38,6 +41,15 @@ def test_counts_become_bars(counts: dict[str, int]) -> None:
 def test_few_days_and_many_become_a_plot(among: list[str]) -> None:
     for plot in (pictures.stacked_days, pictures.lines_over_days):
         assert image(plot(days("Hard bounce", "Soft bounce", among=among))).width > 600
+
+
+def test_long_names_are_whole() -> None:
+    """A text that is cut leaves ink on the edge of the picture."""
+    names = tuple(FUNNEL[name] for name in ("staged", "naive_false_flags"))
+    for plot in (pictures.stacked_days, pictures.lines_over_days):
+        shown = image(plot(days(*names))).convert("L")
+        edges = (shown.crop((x, 0, x + 1, shown.height)) for x in (0, shown.width - 1))
+        assert min(edge.getextrema()[0] for edge in edges) > LIGHT
 
 
 def test_a_missing_day_is_a_gap() -> None:
