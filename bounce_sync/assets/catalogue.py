@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from bounce_sync.tables import BOUNCE_CATEGORIES, REASONS, TABLES, Table
+from bounce_sync.tables import ACTIONS, BOUNCE_CATEGORIES, REASONS, TABLES, Table
 
 MARKETING = ["team:marketing-operations"]
 SALES = ["team:sales-operations"]
@@ -240,9 +240,10 @@ def by_category(frame: pd.DataFrame, column: str, looks: str, most: int = 10) ->
 
 
 def decisions_table(changes: pd.DataFrame) -> dg.MarkdownMetadataValue:
-    """Actions and reasons of a plan with their counts."""
+    """Actions and reasons of a plan with their counts: what is done, then what is left."""
     counted = changes.groupby(["action", "reason"], as_index=False).agg(records=("reason", "size"))
-    rows = counted.sort_values("records", ascending=False).itertuples()
+    counted["turn"] = counted["action"].map({name: turn for turn, name in enumerate(ACTIONS)})
+    rows = counted.sort_values(["turn", "records"], ascending=[True, False]).itertuples()
     return page(
         table(
             ["count", "action", "reason"],

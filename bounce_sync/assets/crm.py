@@ -195,7 +195,7 @@ def crm_flag_updates(
                     delivered.updates, crm_flag_changes, lake, day, RecordReader(crm.connection)
                 )
             ),
-            "released guards": dg.MetadataValue.json(done.released),
+            **descriptions.released_guards(done.released),
             "salesforce calls": crm.calls,
         },
     )

@@ -135,7 +135,7 @@ def released_subscribers(released: pd.DataFrame) -> Metadata:
 
 def crm_flag_changes(plan: pd.DataFrame, lake: Lake, day: str) -> Metadata:
     """Of `CrmFlagChanges` with the attribute `by_action`."""
-    actions, quarantined = plan.attrs[BY_ACTION], plan[plan["reason"] == "domain_spike"]
+    actions, quarantined = plan.attrs[BY_ACTION], _quarantined(plan)
     flags = precision.flags_by_status(plan)
     shares = {name: precision.precision(flags[name]) for name in ("before", "after")}
     return {
@@ -167,15 +167,7 @@ def crm_flag_changes(plan: pd.DataFrame, lake: Lake, day: str) -> Metadata:
         "sets by mail domain": catalogue.counts_table(
             "domain", catalogue.by(plan[plan["action"] == SET], "domain")
         ),
-        **(
-            {
-                "quarantined domains": catalogue.counts_table(
-                    "domain", catalogue.by(quarantined, "domain")
-                )
-            }
-            if len(quarantined)
-            else {}
-        ),
+        **_domains_of(quarantined),
     }
 
 
@@ -183,6 +175,7 @@ def crm_flag_updates(written: pd.DataFrame, plan: pd.DataFrame, day: str) -> Met
     """Of one run's `CrmFlagUpdates` and the `CrmFlagChanges` that it carried out."""
     outcomes = written["outcome"].value_counts()
     rejected = written[written["outcome"] == REJECTED]
+    quarantined = _quarantined(plan)
     steps = {
         **confirmation.in_words({n: c for n, c in plan.attrs[FUNNEL].items() if n != WRONG}),
         "changes planned": int((plan["action"] != NONE).sum()),
@@ -209,8 +202,15 @@ def crm_flag_updates(written: pd.DataFrame, plan: pd.DataFrame, day: str) -> Met
             if len(rejected)
             else {}
         ),
+        "quarantined": len(quarantined),
+        **_domains_of(quarantined),
         "flagged records in the CRM": list_views(plan.attrs.get("instance_url", "")),
     }
+
+
+def released_guards(released: Mapping[str, Any]) -> Metadata:
+    """Guards that the run's tags released, with what they would have said; nothing where none."""
+    return {"released guards": dg.MetadataValue.json(dict(released))} if released else {}
 
 
 def list_views(instance_url: str) -> dg.MarkdownMetadataValue:
@@ -218,6 +218,17 @@ def list_views(instance_url: str) -> dg.MarkdownMetadataValue:
     return catalogue.page(
         " · ".join(f"[{name}s]({links.flagged(instance_url, name)})" for name in links.LIST_VIEWS)
     )
+
+
+def _quarantined(plan: pd.DataFrame) -> pd.DataFrame:
+    return plan[plan["reason"] == "domain_spike"]
+
+
+def _domains_of(quarantined: pd.DataFrame) -> Metadata:
+    if quarantined.empty:
+        return {}
+    domains = catalogue.by(quarantined, "domain")
+    return {"quarantined domains": catalogue.counts_table("domain", domains)}
 
 
 def _funnel(name: str, steps: Mapping[str, int], title: str) -> Metadata:

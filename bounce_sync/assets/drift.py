@@ -7,7 +7,7 @@ import dagster as dg
 import pandas as pd
 from pydantic import Field
 
-from bounce_sync.assets import catalogue, contracts, drift_page
+from bounce_sync.assets import catalogue, contracts, descriptions, drift_page
 from bounce_sync.assets.carrying_out import carry_out
 from bounce_sync.assets.crm import CONTACTS, LEADS
 from bounce_sync.assets.history import domain_history
@@ -228,7 +228,7 @@ def crm_drift_updates(
             **drift_page.written(updates, crm_drift),
             "already as planned": done.delivered.already,
             "read back": done.delivered.read_back["compared"],
-            "released guards": dg.MetadataValue.json(done.released),
+            **descriptions.released_guards(done.released),
             "salesforce calls": crm.calls,
         },
     )

@@ -104,6 +104,45 @@ def updates(*actions: str, outcome: str = "written") -> pd.DataFrame:
     )
 
 
+def planned(*decisions: tuple[str, str], domain: str = "mail.example") -> pd.DataFrame:
+    count = len(decisions)
+    plan = shape(
+        CrmFlagChanges,
+        {
+            "subscriber_key": [f"k{number}" for number in range(count)],
+            "action": [action for action, _ in decisions],
+            "reason": [reason for _, reason in decisions],
+            "status": ["Held"] * count,
+            "domain": [domain] * count,
+            "staged": [True] * count,
+        },
+    )
+    plan.attrs = {"funnel": {"raw_bounces": 1, "naive_false_flags": 0}}
+    return plan
+
+
+def test_what_was_done_stands_before_what_was_left() -> None:
+    plan = planned(*[("none", "still_held")] * 9, ("clear", "released"), ("set", "held"))
+    told = catalogue.decisions_table(plan).value.splitlines()[2:]
+    assert [line.split(" | ")[1] for line in told] == ["set", "clear", "none"]
+
+
+def test_the_page_of_the_morning_tells_of_a_quarantine() -> None:
+    plan = planned(("none", "domain_spike"), ("set", "held"), domain="outage.example")
+    said = descriptions.crm_flag_updates(updates("set"), plan, "2026-01-02")
+    assert said["quarantined"] == 1
+    assert "| 1 | outage.example |" in said["quarantined domains"].value
+    calm = descriptions.crm_flag_updates(updates("set"), planned(("set", "held")), "2026-01-02")
+    assert calm["quarantined"] == 0
+    assert "quarantined domains" not in calm
+
+
+def test_guards_that_nobody_released_are_not_told_of() -> None:
+    assert descriptions.released_guards({}) == {}
+    told = descriptions.released_guards({"addresses_agree": {"share": 0.7}})
+    assert told["released guards"].data == {"addresses_agree": {"share": 0.7}}
+
+
 def test_a_spot_check_has_five_records_of_every_action() -> None:
     chosen = spot_check.sample(updates(*["set"] * 200, "clear", "refresh"))
     assert len(chosen) == spot_check.RECORDS
