@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from bounce_sync.report.day import Day
 from bounce_sync.report.reachability import Reachability
 from bounce_sync.rules import confirmation
 from bounce_sync.salesforce import links
+from bounce_sync.salesforce.errors import remedy_of_row
 from bounce_sync.tables import REASONS
 
 MOST_ROWS = 200
@@ -177,7 +178,12 @@ class _Lists:
 
 def _sections(day: Day, lists: _Lists) -> list[dict[str, Any]]:
     def records(
-        anchor: str, title: str, text: str, found: pd.DataFrame, more: Mapping[str, str]
+        anchor: str,
+        title: str,
+        text: str,
+        found: pd.DataFrame,
+        more: Mapping[str, str],
+        notes: Sequence[str] = (),
     ) -> dict[str, Any]:
         return {
             "anchor": anchor,
@@ -187,6 +193,7 @@ def _sections(day: Day, lists: _Lists) -> list[dict[str, Any]]:
             "more": max(0, len(found) - MOST_ROWS),
             "columns": [*lists.columns, *more.values()],
             "rows": lists.rows(found, *more),
+            "notes": notes,
         }
 
     domains = day.quarantined["domain"].value_counts()
@@ -224,6 +231,7 @@ def _sections(day: Day, lists: _Lists) -> list[dict[str, Any]]:
             "more": 0,
             "columns": ["mail domain", "records"],
             "rows": [[_text(domain), _text(f"{n:,}")] for domain, n in domains.items()],
+            "notes": (),
         },
         records(
             "refused",
@@ -232,6 +240,10 @@ def _sections(day: Day, lists: _Lists) -> list[dict[str, Any]]:
             "stands in the way.",
             day.refused,
             {"outcome": "outcome", "error_code": "code"},
+            [
+                f"{code}: {remedy_of_row(code).advice}"
+                for code in day.refused["error_code"].value_counts().index
+            ],
         ),
     ]
 

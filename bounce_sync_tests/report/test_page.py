@@ -12,6 +12,7 @@ from lxml import html
 
 from bounce_sync.report import making
 from bounce_sync.salesforce.connection import Connection, Org
+from bounce_sync.salesforce.errors import remedy_of_row
 from bounce_sync.services import Services
 from bounce_sync.settings import Settings
 from bounce_sync_tests.installation import FLAG
@@ -111,8 +112,11 @@ def test_a_quarantined_domain_is_named_with_its_records(page: html.HtmlElement) 
     assert f"{OUTAGE} {SILENT}" in words(page, "quarantined")
 
 
-def test_a_refusal_carries_its_code(page: html.HtmlElement) -> None:
-    assert "rejected FIELD_CUSTOM_VALIDATION_EXCEPTION" in words(page, "refused")
+def test_a_refusal_carries_its_code_and_what_it_means(page: html.HtmlElement) -> None:
+    code = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
+    said = words(page, "refused")
+    assert f"rejected {code}" in said
+    assert f"{code}: {remedy_of_row(code).advice}" in said
 
 
 def test_reachability_is_what_the_crm_holds(day: Written, page: html.HtmlElement) -> None:

@@ -98,6 +98,13 @@ def test_it_fits_the_screen_and_loads_nothing_but_itself(
     assert all(drawn > 600 and 0 < shown <= width for drawn, shown in widths)
 
 
+def test_a_phone_shows_every_column_without_scrolling_sideways(browser, file: Path) -> None:
+    tab = browser.new_context(viewport={"width": 360, "height": 740}).new_page()
+    tab.goto(file.as_uri())
+    aside = "[...document.querySelectorAll('.wide')].filter(e => e.scrollWidth > e.clientWidth)"
+    assert tab.evaluate(f"{aside}.map(e => e.innerText.slice(0, 80))") == []
+
+
 def test_a_tile_leads_to_its_list(browser, file: Path) -> None:
     tab = browser.new_page()
     tab.goto(file.as_uri())
