@@ -190,9 +190,14 @@ def test_the_guide_s_helm_lines_fit_the_values_and_dagster() -> None:
     assert upgrade[upgrade.index("--version") + 1] == dagster.__version__
     values = upgrade[upgrade.index("--values") + 1]
     assert (FOLDER / Path(values).relative_to("deployment")).exists()
-    (secret,) = _lines("kubectl")
-    (deployment,) = loaded("helm-values.yaml")["dagster-user-deployments"]["deployments"]
-    assert {"name": secret[secret.index("generic") + 1]} in deployment["envSecrets"]
+    chart = loaded("helm-values.yaml")
+    (deployment,) = chart["dagster-user-deployments"]["deployments"]
+    made = {line[line.index("generic") + 1]: line[-1] for line in _lines("kubectl")}
+    password = made.pop(chart["global"]["postgresqlSecretName"])
+    assert [{"name": name} for name in made] == deployment["envSecrets"]
+    # What the chart's pods read; one that the chart makes itself would stand in the way of ours.
+    assert password.startswith("--from-literal=postgresql-password=")
+    assert chart["generatePostgresqlPasswordSecret"] is False
 
 
 @pytest.mark.parametrize("words", _lines("systemctl"), ids=" ".join)
