@@ -35,6 +35,12 @@ class Line:
         return "duckdb" if self.language == "sql" else Path(next(words)).name
 
 
+def programs(page: str) -> list[str]:
+    """The Python that a page tells its reader to write."""
+    text = PAGES[page].read_text(encoding="utf-8")
+    return [program for language, program in _BLOCK.findall(text) if language == "python"]
+
+
 def lines(page: str) -> list[Line]:
     """What a page tells its reader to run, in order."""
     found = []
