@@ -26,6 +26,8 @@ STAGING_EXPORT = (
     "SubscriberKey", "EmailAddress", "BounceCategory", "SMTPCode", "BounceReason", "BounceDate",
 )  # fmt: skip
 
+_SAID = {str: "a text", bool: "true or false", float: "a number of at least 0"}
+
 
 @dataclass(frozen=True)
 class FilesFormat:
@@ -59,11 +61,20 @@ class FilesFormat:
         wrong = [
             f"{name!r} isn't known ({', '.join(known)})" for name in given.keys() - known.keys()
         ]
+        wrong += [
+            f"{name} is {_SAID[type(each.default)]}"
+            for name, each in known.items()
+            if name in given and not _is_like(given[name], each.default)
+        ]
         columns = given.get("columns", {})
-        if not isinstance(columns, Mapping) or columns.keys() - set(KINDS):
+        if not isinstance(columns, Mapping) or not all(
+            kind in KINDS and isinstance(names, list) and all(isinstance(n, str) for n in names)
+            for kind, names in columns.items()
+        ):
             wrong.append(f"columns holds lists of names for {', '.join(KINDS)}")
-        if len(str(given.get("delimiter", ","))) != 1:
-            wrong.append("delimiter is one character")
+        delimiter = given.get("delimiter", ",")
+        if len(str(delimiter)) != 1 or str(delimiter) in '"\r\n':
+            wrong.append("delimiter is one character, no quote and no line break")
         for name, allowed in (
             ("dated", ("content", "extraction")),
             ("releases", ("files", "soap")),
@@ -92,3 +103,11 @@ class FilesFormat:
         plain = next((plain.removesuffix(end) for end in _PACKED if plain.endswith(end)), plain)
         patterns = {kind: getattr(self, kind).lower() for kind in KINDS}
         return next((kind for kind in KINDS if fnmatchcase(plain, patterns[kind])), None)
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """Whether JSON's `value` may stand where `default` does; what has no default looks after
+    itself."""
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    return not isinstance(default, str | bool) or isinstance(value, type(default))
