@@ -52,7 +52,7 @@ class Folder:
     ) -> None:
         self._url, self._format = url, files_format
         self._now, self._sleep = now, sleep
-        self.place = Place(f"folder {re.sub('//[^/@]*@', '//', url)}")
+        self.place = Place(f"folder {re.sub('//[^/]*@', '//', url)}")
 
     def files(self) -> dict[Kind, list[ExportFile]]:
         """The folder's whole files by kind, in order of name. Others are left alone.
@@ -63,12 +63,12 @@ class Folder:
             self._system, root = fsspec.core.url_to_fs(self._url)
             self._system.invalidate_cache()
             listed = self._system.ls(root, detail=True)
-        except (OSError, ImportError, ValueError) as error:
+        except Exception as error:  # every file system has errors of its own
             raise FileMissing(
                 self.place,
                 f"The folder can't be listed ({type(error).__name__})",
-                "Check SFMC_FILES, and that what its protocol needs is installed "
-                "(bounce-sync[sftp] for SFTP).",
+                "Check SFMC_FILES, its user and password or key, and that what its protocol needs "
+                "is installed (bounce-sync[sftp] for SFTP).",
             ) from None
         names = {PurePosixPath(each["name"]).name for each in listed}
         found: dict[Kind, list[ExportFile]] = {kind: [] for kind in KINDS}
@@ -91,10 +91,12 @@ class Folder:
 
     def content(self, file: ExportFile) -> bytes:
         """The whole file, unpacked, once it has stopped growing."""
-        self._wait_until_whole(file)
         try:
+            self._wait_until_whole(file)
             content = self._system.cat_file(file.path)
-        except OSError as error:
+        except FileMissing:
+            raise
+        except Exception as error:  # as above
             raise FileMissing(file.place, f"It can't be read ({type(error).__name__})") from None
         return delimited.unpacked(file.name, content, file.place)
 

@@ -16,6 +16,7 @@ import pytest
 
 from bounce_sync import tables
 from bounce_sync.marketing_cloud.connection import Account
+from bounce_sync.marketing_cloud.errors import FileMissing
 from bounce_sync.marketing_cloud.sources.files import FilesSource
 from bounce_sync_tests.marketing_cloud.tenants import PARENT, day
 from bounce_sync_tests.marketing_cloud.test_files_source import HEADER, ROW, SUBSCRIBERS, put
@@ -79,12 +80,12 @@ def test_files_are_read_over_sftp(tmp_path: Path) -> None:
             "look_for_keys": False,
         }
         try:
+            known = Account("https://nowhere.example", "id", "secret", PARENT)
+            stranger = FilesSource(known, f"sftp://nobody:wrong@127.0.0.1:{port}{folder}")
+            with pytest.raises(FileMissing, match=r"can't be listed .* its user and password"):
+                stranger.bounces(day())
             url = f"sftp://{user}@127.0.0.1:{port}{folder}"
-            source = FilesSource(
-                Account("https://nowhere.example", "id", "secret", PARENT),
-                url,
-                {"settle_seconds": 0},
-            )
+            source = FilesSource(known, url, {"settle_seconds": 0})
             assert len(tables.RawBounces.validate(source.bounces(day()))) == 1
             assert source.held()["subscriber_key"].tolist() == ["k1"]
             assert source.statuses(["k2", "k3"])["status"].tolist() == ["Active", "Unknown"]

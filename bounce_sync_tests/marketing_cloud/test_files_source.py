@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pandas as pd
 import pytest
 
@@ -287,8 +288,37 @@ def test_a_folder_that_isnt_there_is_named_without_its_password(tmp_path: Path) 
     with pytest.raises(FileMissing, match="can't be listed"):
         bounces(tmp_path / "nowhere")
     with pytest.raises(FileMissing) as caught:
-        bounces("sftp://me:hunter2@127.0.0.1:1/export")
+        bounces("sftp://me:p@hunter2@127.0.0.1:1/export")
     assert "hunter2" not in str(caught.value)
+
+
+class Exotic(fsspec.AbstractFileSystem):
+    """A file system with errors of its own, as most have."""
+
+    protocol = "exotic"
+
+    def ls(self, path: str, detail: bool = True, **_: Any) -> list[dict[str, Any]]:
+        if path == "shut":
+            raise RuntimeError("the password hunter2 was refused")
+        return [{"name": f"{path}/bounces.csv", "size": 1, "type": "file"}]
+
+    def size(self, path: str) -> int:
+        return 1
+
+    def cat_file(self, path: str, *_: Any, **__: Any) -> bytes:
+        raise RuntimeError("hunter2")
+
+
+def test_any_error_of_a_file_system_says_what_to_do() -> None:
+    fsspec.register_implementation("exotic", Exotic, clobber=True)
+    for url, complaint in (
+        ("exotic://shut", "can't be listed"),
+        ("exotic://open", "can't be read"),
+    ):
+        with pytest.raises(FileMissing, match=complaint) as caught:
+            bounces(url)
+        assert "RuntimeError" in str(caught.value)
+        assert "hunter2" not in str(caught.value)
 
 
 # --- what can't be read ------------------------------------------------------------------------
