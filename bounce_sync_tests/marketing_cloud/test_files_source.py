@@ -396,6 +396,15 @@ def test_a_subscriber_that_cant_be_right_is_named(tmp_path: Path, row: str, comp
     assert "line 3" in str(caught.value)
 
 
+def test_a_subscriber_that_comes_twice_is_named_with_its_line(tmp_path: Path) -> None:
+    twice = ["k1,ann@a.example,held,", "k1,ann@b.example,held,", "k2,,active,", "k2,,held,"]
+    put(tmp_path, "subscribers.csv", SUBSCRIBERS, "k0,,held,", "k0,,held,", *twice)
+    with pytest.raises(UnreadableFile, match="line 5: One subscriber came twice"):
+        source(tmp_path).held()
+    with pytest.raises(UnreadableFile, match="line 7: One subscriber came with two statuses"):
+        source(tmp_path).statuses(["k0", "k2"])
+
+
 def test_a_format_that_isnt_one_is_refused_whole(tmp_path: Path) -> None:
     wrong = {"delimitor": ",", "delimiter": "", "encoding": "utf-9", "dated": "never", "columns": 1}
     with pytest.raises(ValueError, match="SFMC_FILES_FORMAT") as caught:

@@ -63,6 +63,7 @@ _SUBSCRIBERS = pa.schema(
         ("email_address", pa.string()),
         ("status", pa.string()),
         ("held_at", rows.UTC_TIME),
+        ("line", pa.int64()),
     ]
 )
 
@@ -218,7 +219,10 @@ class FilesSource:
         held = rows.only_held(table)
         known = held.select(["subscriber_key", "held_at"]).filter(pc.is_valid(held["held_at"]))
         subscribers = held.select(["subscriber_key", "email_address", "status"])
-        return rows.finish_held([subscribers], known, self._read_at(file), file.place)
+        try:
+            return rows.finish_held([subscribers], known, self._read_at(file), file.place)
+        except UnreadableAnswer as error:
+            raise _twice(file, held, "email_address", error.answer) from None
 
     def statuses(self, keys: Sequence[str]) -> pd.DataFrame:
         """Each key's status in the newest file; see `Source.statuses`.
@@ -227,10 +231,14 @@ class FilesSource:
         the format has them asked by SOAP.
         """
         file, table = self._subscribers()
-        wanted = pa.array({key.lower() for key in keys}, pa.string())
+        wanted = pc.utf8_lower(pa.array(dict.fromkeys(keys), pa.string()))
         found = table.filter(pc.is_in(pc.utf8_lower(table["subscriber_key"]), wanted))
         answers = Answers()
-        answers.add(found["subscriber_key"].to_pylist(), found["status"].to_pylist(), file.place)
+        try:
+            told = found["status"].to_pylist()
+            answers.add(found["subscriber_key"].to_pylist(), told, file.place)
+        except UnreadableAnswer as error:
+            raise _twice(file, found, "status", error.answer) from None
         tells_all = pc.any(pc.not_equal(table["status"], HELD)).as_py()
         if tells_all:
             return answers.frame(keys, self._read_at(file))
@@ -278,6 +286,7 @@ class FilesSource:
                 "held_at": rows.printed_times(
                     "DateHeld", got.get("held_at", nothing), self._account.utc_offset, place
                 ),
+                "line": pa.array(chunk.lines, pa.int64()),
             }
         except UnreadableAnswer as error:
             raise chunk.located(error) from None
@@ -319,6 +328,14 @@ class FilesSource:
                 f"Columns are missing: {', '.join(missing)}; there are {', '.join(chunk.columns)}",
             )
         return found
+
+
+def _twice(file: ExportFile, table: pa.Table, column: str, said: str) -> UnreadableFile:
+    """An error about the first line whose `column` differs from an earlier one's of its key."""
+    first = table.group_by(["subscriber_key", column]).aggregate([("line", "min")])
+    again = first.group_by("subscriber_key").aggregate([("line_min", "max"), ("line_min", "count")])
+    lines = again.filter(pc.greater(again["line_min_count"], 1))["line_min_max"]
+    return UnreadableFile(replace(file.place, line=pc.min(lines).as_py()), said)
 
 
 def _within(table: pa.Table, window: Window) -> pa.Table:
