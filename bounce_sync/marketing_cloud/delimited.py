@@ -120,8 +120,10 @@ def _chunk(names: Sequence[str], rows: list[list[str]], lines: list[int], place:
 
 def _names(names: Sequence[str] | None, place: Place) -> list[str]:
     found = [name.strip() for name in names or []]
-    if twice := sorted({name for name in found if found.count(name) > 1}):
-        raise UnreadableFile(replace(place, line=1), f"Columns come twice: {', '.join(twice)}")
+    if twice := [n for n, name in enumerate(found, 1) if found.count(name) > 1]:
+        # By number: in a file without a header the names are somebody's.
+        columns = ", ".join(map(str, twice))
+        raise UnreadableFile(replace(place, line=1), f"Columns {columns} aren't of different names")
     return found
 
 

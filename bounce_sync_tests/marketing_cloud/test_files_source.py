@@ -332,8 +332,14 @@ def test_any_error_of_a_file_system_says_what_to_do() -> None:
         (f"{HEADER}\r\n{ROW}\r\n{PARENT},k2\r\n", "2 fields", 3),
         (f"{HEADER}\r\n{ROW.replace('gone', 'x' + chr(13) + chr(10))}\r\nshort", "1 fields", 4),
         (f'{HEADER}\r\n"a"b,{ROW}', "No CSV", 2),
-        (f"{HEADER},ClientID\r\n", "come twice: ClientID", 1),
-        (HEADER.replace("EventDate", "When"), "missing: eventdate", 1),
+        (f"{HEADER},ClientID\r\n", "Columns 1, 9 aren't of different names", 1),
+        (
+            HEADER.replace("EventDate", "When"),
+            "missing: eventdate; of its 8 columns are known: C",
+            1,
+        ),
+        (f"{ROW}\r\n", "bouncecategory; of its 8 columns are known: none", 1),
+        (f"{ROW.replace('7', 'k1')}\r\n", "Columns 2, 8 aren't", 1),
         (f"{HEADER}\r\n{ROW}\r\n{ROW.replace('6/15', '6/31')}", "no possible date", 3),
         (f"{HEADER}\r\n{ROW.replace('6/15/2026 3:04:05 PM', '15.6.2026')}", "EventDate isn't", 2),
         (f"{HEADER}\r\n{ROW.replace('6/15/2026 3:04:05 PM', '')}", "EventDate is empty", 2),
@@ -354,6 +360,7 @@ def test_a_file_that_cant_be_right_is_named_with_its_line(
     assert "SFMC_FILES_FORMAT" in said
     assert "ann@" not in said
     assert "gone" not in said
+    assert "k1" not in said
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
     "held_at": ("dateheld", "dateundeliverable"),
 }
 """Our names of columns, and what SFMC's exports call them, in lower case."""
+_KNOWN = frozenset(each for spellings in _SPELLINGS.values() for each in spellings)
 
 _REQUIRED: dict[Kind, tuple[str, ...]] = {
     "bounces": ("subscriber_key", "event_at", "bounce_category"),
@@ -323,9 +324,12 @@ class FilesSource:
             if theirs is not None:
                 found[ours] = chunk.columns[theirs]
         if missing := [_SPELLINGS[name][0] for name in _REQUIRED[kind] if name not in found]:
+            # Only names that are known are told: without a header the first are somebody's.
+            known = [name for each, name in plain.items() if each in _KNOWN]
             raise UnreadableFile(
                 replace(chunk.place, line=1),
-                f"Columns are missing: {', '.join(missing)}; there are {', '.join(chunk.columns)}",
+                f"Columns are missing: {', '.join(missing)}; of its {len(plain)} columns are "
+                f"known: {', '.join(known) or 'none'}",
             )
         return found
 
