@@ -131,9 +131,13 @@ def _encoding(content: bytes, configured: str, place: Place) -> str:
     for mark, encoding in _BOMS:
         if content.startswith(mark):
             return encoding
-    if b"\0" in content[:4096] and not configured.lower().startswith("utf-16"):
+    encoding = codecs.lookup(configured).name
+    if encoding == "utf-16":  # without its mark
+        return "utf-16-be" if content.startswith(b"\0") else "utf-16-le"
+    # A reason may hold a NUL, a file's first letter is none.
+    if b"\0" in content[:2] and not encoding.startswith("utf-16"):
         raise UnreadableFile(place, f"The text isn't {configured}; it looks like UTF-16")
-    return configured
+    return encoding
 
 
 def _undecodable_line(content: bytes, encoding: str) -> int:

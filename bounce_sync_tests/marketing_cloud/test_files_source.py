@@ -376,9 +376,20 @@ def test_a_wrong_encoding_is_named(tmp_path: Path, content: bytes, complaint: st
         bounces(tmp_path)
 
 
-def test_utf_16_without_its_mark_can_be_configured(tmp_path: Path) -> None:
-    (tmp_path / "bounces.csv").write_bytes(f"{HEADER}\r\n{ROW}\r\n".encode("utf-16-le"))
-    assert len(bounces(tmp_path, format={"encoding": "utf-16-le"})) == 1
+@pytest.mark.parametrize(
+    ("encoding", "configured"),
+    [("utf-16-le", "utf-16-le"), ("utf-16-le", "UTF-16"), ("utf-16-be", "utf16")],
+)
+def test_utf_16_without_its_mark_can_be_configured(
+    tmp_path: Path, encoding: str, configured: str
+) -> None:
+    (tmp_path / "bounces.csv").write_bytes(f"{HEADER}\r\n{ROW}\r\n".encode(encoding))
+    assert len(bounces(tmp_path, format={"encoding": configured})) == 1
+
+
+def test_a_nul_in_a_reason_is_left_out(tmp_path: Path) -> None:
+    put(tmp_path, "bounces.csv", HEADER, ROW.replace("gone", "go\0ne"))
+    assert bounces(tmp_path)["smtp_reason"].tolist() == ['no, "gone"']
 
 
 @pytest.mark.parametrize("name", ["bounces.csv.gz", "bounces.zip"])
