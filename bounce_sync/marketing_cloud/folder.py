@@ -16,7 +16,8 @@ from bounce_sync.marketing_cloud.errors import FileMissing, Place
 from bounce_sync.marketing_cloud.files_format import KINDS, FilesFormat, Kind
 from bounce_sync.marketing_cloud.retrieving import Clock
 
-_DATE = re.compile(r"(?<!\d)(20\d\d)-?([01]\d)-?([0-3]\d)(?!\d)")
+_DATE = re.compile(r"(?<!\d)(20\d\d)-?([01]\d)-?([0-3]\d)(?:[0-2]\d[0-5]\d(?:[0-5]\d)?)?(?!\d)")
+"""A day, with the clock right behind it or not."""
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def test_exports_need_no_scope_and_a_missing_one_is_named(patient: Patient, tmp_
     (exports / f"Hard_Bounce_Staging-{DAY}.csv").unlink()
     report = patient.look("--json", **variables)
     assert report.level("first_run") == "fail"
-    assert f"There is no file of staging dated {DAY}" in report.said("first_run")
+    assert f"There is no file of bounces dated {DAY}" in report.said("first_run")
 
 
 def test_a_format_of_files_that_cant_be_is_named(patient: Patient, tmp_path: Path) -> None:

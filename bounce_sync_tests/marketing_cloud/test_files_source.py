@@ -271,8 +271,34 @@ def test_a_missing_day_isnt_an_empty_one(tmp_path: Path) -> None:
     put(tmp_path, "Bounces-2026-06-16.csv")
     assert bounces(tmp_path, on="2026-06-14").empty
     assert bounces(tmp_path, on="2026-06-16").empty
+    put(tmp_path, "Bounces_20260614031000.csv", HEADER)
     with pytest.raises(FileMissing, match="no file of bounces dated 2026-06-15"):
         bounces(tmp_path)
+
+
+def written(path: Path, at: str) -> None:
+    stamp = datetime.fromisoformat(at).timestamp()
+    os.utime(path, (stamp, stamp))
+
+
+def test_a_file_without_a_day_speaks_for_its_bounces_and_the_day_before_it(tmp_path: Path) -> None:
+    path = put(tmp_path, "bounces.csv", HEADER, ROW)
+    written(path, "2026-06-17T09:00Z")
+    assert len(bounces(tmp_path)) == 1
+    assert bounces(tmp_path, on="2026-06-16").empty
+    for other in ("2026-06-13", "2026-06-17"):
+        with pytest.raises(FileMissing, match="file of bounces"):
+            bounces(tmp_path, on=other)
+
+
+@pytest.mark.parametrize("name", ["bounces.csv", "Bounces-2026-06-15.csv"])
+def test_a_file_from_before_the_days_end_isnt_the_days(tmp_path: Path, name: str) -> None:
+    path = put(tmp_path, name, HEADER, ROW)
+    written(path, "2026-06-16T05:59Z")
+    with pytest.raises(FileMissing, match="dated 2026-06-15 that was written after the day"):
+        bounces(tmp_path)
+    written(path, "2026-06-16T06:00Z")
+    assert len(bounces(tmp_path)) == 1
 
 
 def test_old_subscribers_are_refused(tmp_path: Path) -> None:

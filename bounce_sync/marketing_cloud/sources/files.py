@@ -113,7 +113,7 @@ class FilesSource:
 
         Raises `FileMissing` where no file covers the window, which isn't an empty day.
         """
-        kind, chosen = self._covering(window)
+        kind, chosen, is_known_whole = self._covering(window)
         tables, seen = [], set()
         for file in chosen:
             content = self._folder.content(file)
@@ -123,7 +123,14 @@ class FilesSource:
                 continue
             seen.add(digest)
             tables += list(self._bounces(kind, file, content, window))
-        return rows.finish_bounces(tables)
+        found = rows.finish_bounces(tables)
+        if found.empty and not is_known_whole:
+            raise FileMissing(
+                replace(self._folder.place, window=window),
+                f"No file of {kind} has the day in its name, and those without a day hold no "
+                "bounce of it and are too much younger to say that there was none",
+            )
+        return found
 
     def bounces_of(self, keys: Sequence[str]) -> pd.DataFrame:
         """By SOAP, where the format has statuses asked there; see `Source.bounces_of`."""
@@ -131,17 +138,23 @@ class FilesSource:
             raise NotByKey(self._folder.place, "Files of bounces are of days, not of subscribers")
         return soap.bounces_of(keys)
 
-    def _covering(self, window: Window) -> tuple[Kind, list[ExportFile]]:
-        """The files that may hold bounces of the window, and their kind."""
+    def _covering(self, window: Window) -> tuple[Kind, list[ExportFile], bool]:
+        """The kind of files that hold bounces of the window, these files, and whether they speak
+        for it even where they hold none.
+
+        What was written before the window had ended can't hold all of it. A file of bounces without
+        a day in its name speaks for the days of its bounces, and for one that had just ended.
+        """
         files = self._folder.files()
         kind: Kind = "bounces" if files["bounces"] else "staging"
+        whole = [each for each in files[kind] if not each.modified or each.modified >= window.end]
         day = to_server(window.start, self._account.utc_offset).date()
         last = to_server(window.end - timedelta(microseconds=1), self._account.utc_offset).date()
         if self._format.dated == "extraction":
             day, last = day + timedelta(days=1), last + timedelta(days=1)
         days = {day + timedelta(days=n) for n in range((last - day).days + 1)}
-        undated = [file for file in files[kind] if file.day is None]
-        dated = [file for file in files[kind] if file.day is not None]
+        undated = [file for file in whole if file.day is None]
+        dated = [file for file in whole if file.day is not None]
         if kind == "staging":
             # Each export looks back over the whole evidence window.
             chosen = [file for file in dated if file.day and file.day >= last]
@@ -151,11 +164,18 @@ class FilesSource:
             missing = days - {file.day for file in chosen}
         if missing and not undated:
             wanted = ", ".join(map(str, sorted(missing)))
+            early = " that was written after the day" if len(whole) < len(files[kind]) else ""
             raise FileMissing(
                 replace(self._folder.place, window=window),
-                f"There is no file of {kind} dated {wanted}",
+                f"There is no file of {kind if files[kind] else 'bounces'} dated {wanted}{early}",
             )
-        return kind, chosen + undated
+        just_ended = window.end + timedelta(hours=self._format.max_age_hours)
+        is_known_whole = (
+            not missing
+            or kind == "staging"
+            or any(each.modified is None or each.modified <= just_ended for each in undated)
+        )
+        return kind, chosen + undated, is_known_whole
 
     def _bounces(
         self, kind: Kind, file: ExportFile, content: bytes, window: Window
