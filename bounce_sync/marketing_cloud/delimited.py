@@ -58,6 +58,8 @@ def unpacked(name: str, content: bytes, place: Place) -> bytes:
     """The file's content, out of its .zip or .gz. Raises `UnreadableFile` for a damaged one."""
     try:
         if name.lower().endswith(".gz"):
+            if not content:
+                raise EOFError
             return gzip.decompress(content)
         if name.lower().endswith(".zip"):
             with zipfile.ZipFile(io.BytesIO(content)) as archive:

@@ -63,7 +63,7 @@ _SUBSCRIBERS = pa.schema(
 HELD_SINCE = pa.schema([("subscriber_key", pa.string()), ("held_at", UTC_TIME)])
 _SERVER_TIME = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,7})?$"
 _PRINTED_TIME = (
-    r"(?i)^(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}) (?P<hour>1[0-2]|[1-9])"
+    r"(?i)^(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}) (?P<hour>1[0-2]|0?[1-9])"
     r"(?P<rest>:\d\d:\d\d(?:\.\d{1,7})?) (?P<half>[AP]M)$"
 )
 _UNCLEAN = f"\r|{ILLEGAL_IN_XML}|{LOST}"

@@ -108,6 +108,12 @@ def test_held_and_statuses_come_from_the_newest_subscribers(
     assert opened.calls == 0
 
 
+def test_keys_are_found_whatever_their_letters(tmp_path: Path) -> None:
+    keys = ["İ@mail.example", "ß", "ǅ"]
+    put(tmp_path, "subscribers.csv", SUBSCRIBERS, "a,,held,", *(f"{key},,active," for key in keys))
+    assert source(tmp_path).statuses(keys)["status"].tolist() == ["Active"] * 3
+
+
 def test_the_staging_alone_is_enough(tenant: Tenant, exported: Callable[..., Path]) -> None:
     tenant.subscribers(("h", "Held"), ("a", "Active"))
     tenant.bounces({"subscriber_key": "h", "domain": "older.example"}, {"subscriber_key": "a"})
@@ -202,6 +208,7 @@ def test_columns_without_a_header_can_be_named(tmp_path: Path) -> None:
     [
         ("6/15/2026 12:00:00 AM", "2026-06-15T06:00:00Z"),
         ("6/15/2026 12:34:56 PM", "2026-06-15T18:34:56Z"),
+        ("06/15/2026 01:02:03 PM", "2026-06-15T19:02:03Z"),
         ("06/15/2026 1:02:03 am", "2026-06-15T07:02:03Z"),
         ("6/15/2026 11:59:59.997 PM", "2026-06-16T05:59:59.997Z"),
         ("2026-06-15 13:02:03.123", "2026-06-15T19:02:03.123Z"),
@@ -419,8 +426,9 @@ def test_a_nul_in_a_reason_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["bounces.csv.gz", "bounces.zip"])
-def test_a_damaged_archive_is_named(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(gzip.compress(b"x" * 1000)[:20])
+@pytest.mark.parametrize("length", [0, 20])
+def test_a_damaged_archive_is_named(tmp_path: Path, name: str, length: int) -> None:
+    (tmp_path / name).write_bytes(gzip.compress(b"x" * 1000)[:length])
     with pytest.raises(UnreadableFile, match=f"{name}: The archive isn't whole"):
         bounces(tmp_path)
 
