@@ -29,6 +29,7 @@ BYTES_A_WRITE = 4_000_000
 """Well under the 32,000 rows and 5.9 MB that an asynchronous write takes."""
 
 PAGES_IN_FLIGHT = 8
+_TEXTS = frozenset({str, type(None)})
 
 
 @dataclass(frozen=True)
@@ -280,6 +281,8 @@ def read_rowset(told: Any, place: Place) -> RowsetPage:
         ]
         names = list(rows[0]) if rows else []
         columns = {name: [row[name] for row in rows] for name in names}
+        if not all(_TEXTS.issuperset(map(type, values)) for values in columns.values()):
+            raise TypeError("a value that is no text")
     except (KeyError, TypeError) as error:
         raise UnreadableAnswer(
             place, f"The rowset's items aren't as documented ({error})"

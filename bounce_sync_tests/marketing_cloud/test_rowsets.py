@@ -44,6 +44,10 @@ def pages(*told: Any) -> Script:
         ([{"items": [ROW]}], "page 1: The rowset has no count"),
         ([[ROW]], "page 1: The rowset has no count"),
         ([page(1, 1, {"keys": {}})], "page 1: The rowset's items aren't as documented"),
+        (
+            [page(1, 1, {"keys": {}, "values": {"sent": 7}})],
+            "as documented .a value that is no text",
+        ),
         ([page(1, 1, "row")], "page 1: The rowset's items aren't as documented"),
         ([b'{"count": 1, "items": [{"keys"'], "page 1: The answer is no JSON"),
         ([b'{"count": 1, "items": "\xff"}'], "page 1: The answer is no JSON"),
