@@ -18,6 +18,7 @@ from bounce_sync.marketing_cloud.connection import Connection
 from bounce_sync.marketing_cloud.errors import (
     DataExtensionDiffers,
     Place,
+    RequestRefused,
     UnreadableAnswer,
     WriteFailed,
 )
@@ -124,7 +125,11 @@ class DataExtensions:
         """
         there = self.fields(wanted.key)
         if not there:
-            self._create(wanted)
+            try:
+                self._create(wanted)
+            except RequestRefused:  # its name is taken where an answer was lost and it's made again
+                if not self.fields(wanted.key):
+                    raise
             return True
         expected = {each.name.casefold() for each in wanted.fields}
         extra = [each for each in there if each.name.casefold() not in expected]

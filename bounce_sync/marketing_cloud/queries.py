@@ -140,7 +140,11 @@ class QueryActivities:
         )
         body = soap.element("CreateRequest", soap.element("Options"), made)
         place = Place(f"Create query activity {key}", self._unit)
-        self._connection.act("Create", body, "CreateResponse", place)
+        try:
+            self._connection.act("Create", body, "CreateResponse", place)
+        except RequestRefused:  # its name is taken where an answer was lost and it's made again
+            if self.find(key) is None:
+                raise
 
     # --- runs ----------------------------------------------------------------------------------
 

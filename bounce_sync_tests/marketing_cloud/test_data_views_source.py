@@ -187,6 +187,19 @@ def test_a_run_that_was_killed_for_its_length_is_halved(tenant: Tenant) -> None:
         read_bounces(address, watch=Watch(0.01, 0.02, 0.03, 0.06))
 
 
+@pytest.mark.parametrize("before", [1, 3], ids=["Create data extension", "Create query activity"])
+def test_what_was_made_by_a_call_whose_answer_was_lost_is_there(
+    tenant: Tenant, before: int
+) -> None:
+    """The Create is made again, and finds its name taken."""
+    tenant.bounces({"subscriber_key": "k"})
+    soap = {"service": "marketing_cloud", "path": "*.asmx"}
+    passing = soap | {"kind": "latency", "ms": 0, "times": before}
+    with tenant.served(passing, soap | {"kind": "drop_after", "times": 1}) as address:
+        assert len(read_bounces(address)) == 1
+    assert tenant.store.execute("SELECT count(*) FROM query_definition").fetchone()[0] == 1
+
+
 def test_a_data_extension_of_other_columns_is_left_alone(tenant: Tenant) -> None:
     made = [DataExtensionField("SubscriberKey", "Text", 100), DataExtensionField("Mine", "Date")]
     tenant.store.create_data_extension("bounce_sync_held", made)
