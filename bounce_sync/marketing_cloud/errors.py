@@ -165,6 +165,15 @@ class HeldFilterSilent(MarketingCloudError):
     )
 
 
+class NotTheParent(MarketingCloudError):
+    """The account is a business unit, where data views show no subscribers of the enterprise."""
+
+    advice = (
+        "Set SFMC_ACCOUNT_ID to the parent's MID, enable the installed package for it, and name "
+        "the units that send in SFMC_BUSINESS_UNITS."
+    )
+
+
 class NotByKey(MarketingCloudError):
     """The source can't be asked for the bounces of single subscribers."""
 

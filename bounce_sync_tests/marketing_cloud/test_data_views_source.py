@@ -13,6 +13,7 @@ from bounce_sync import tables
 from bounce_sync.marketing_cloud.connection import ALL_UNITS
 from bounce_sync.marketing_cloud.errors import (
     DataExtensionDiffers,
+    NotTheParent,
     QueryFailed,
     UnreadableAnswer,
     WindowTimedOut,
@@ -129,6 +130,17 @@ def test_held_subscribers_are_asked_at_the_parent(tenant: Tenant) -> None:
         ("a", "a@mail.example", pd.Timestamp("2026-06-15T09:04Z"), pd.Timestamp(NOW)),
         ("b", "b@mail.example", None, pd.Timestamp(NOW)),
     ]
+
+
+def test_a_business_unit_isnt_taken_for_the_parent(tenant: Tenant) -> None:
+    """There `_Subscribers` is empty: that isn't a day on which nobody is Held."""
+    tenant.subscribers(("a", "Held"))
+    with (
+        tenant.served() as address,
+        closing(DataViewsSource(account(address, account_id=CHILD), watch=WATCH)) as opened,
+        pytest.raises(NotTheParent, match=f"{CHILD} is a business unit of the enterprise {PARENT}"),
+    ):
+        opened.held()
 
 
 def test_statuses_come_as_asked(tenant: Tenant) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from bounce_sync.doctor.findings import Judgement, passed
 from bounce_sync.doctor.judging import marketing_cloud as judging
@@ -13,11 +11,11 @@ from bounce_sync.doctor.patient import Patient
 from bounce_sync.environment import FILES, JOURNEY, SOAP
 from bounce_sync.marketing_cloud import soap
 from bounce_sync.marketing_cloud.data_extensions import DataExtensions
+from bounce_sync.marketing_cloud.enterprise import account_and_enterprise
 from bounce_sync.marketing_cloud.errors import (
     AuthenticationFailed,
     DataExtensionDiffers,
     Place,
-    RequestRefused,
     UnreadableAnswer,
 )
 from bounce_sync.marketing_cloud.files_format import FilesFormat
@@ -46,13 +44,7 @@ def login(patient: Patient) -> Judgement:
 
 
 def account(patient: Patient) -> Judgement:
-    place = Place("GET /platform/v1/tokenContext", patient.account.account_id)
-    told: Any = None
-    with contextlib.suppress(RequestRefused):
-        told = patient.sfmc.rest("GET", "platform/v1/tokenContext", place, absent=True)
-    told = told if isinstance(told, dict) else {}
-    ids = [(told.get(name) or {}).get("id") for name in ("organization", "enterprise")]
-    return judging.account(*ids)
+    return judging.account(*account_and_enterprise(patient.sfmc, patient.account.account_id))
 
 
 def units(patient: Patient) -> Judgement:

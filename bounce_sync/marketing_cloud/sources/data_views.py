@@ -26,7 +26,8 @@ from bounce_sync.marketing_cloud.data_extensions import (
     Field,
     RowsetPage,
 )
-from bounce_sync.marketing_cloud.errors import Place, UnreadableAnswer
+from bounce_sync.marketing_cloud.enterprise import account_and_enterprise
+from bounce_sync.marketing_cloud.errors import NotTheParent, Place, UnreadableAnswer
 from bounce_sync.marketing_cloud.gathering import Task, gather
 from bounce_sync.marketing_cloud.queries import NUMBER, RUN, TOTAL, QueryActivities, Watch
 from bounce_sync.marketing_cloud.retrieving import Clock, utc_now
@@ -192,7 +193,10 @@ class DataViewsSource:
     # --- subscribers ---------------------------------------------------------------------------
 
     def held(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
-        """Every subscriber that is Held now; see `Source.held`. `keys` aren't needed here."""
+        """Every subscriber that is Held now; see `Source.held`. `keys` aren't needed here.
+
+        Raises `NotTheParent` where nobody is Held because the account is a business unit.
+        """
         read_at = self._now()
         unit = self._units[self._account.account_id]
         subscribers, since = [], []
@@ -210,8 +214,16 @@ class DataViewsSource:
                 "DateUndeliverable", got["dateundeliverable"], self._account.utc_offset, here
             )
             since.append(pa.table([key, held_at], schema=rows.HELD_SINCE))
+        if not subscribers:
+            self._require_parent(place)
         known = pa.concat_tables([rows.HELD_SINCE.empty_table(), *since])
         return rows.finish_held(subscribers, known, read_at, place)
+
+    def _require_parent(self, place: Place) -> None:
+        account, enterprise = account_and_enterprise(self._connection, self._account.account_id)
+        if account and enterprise and account != enterprise:
+            said = f"Nobody is Held: {account} is a business unit of the enterprise {enterprise}"
+            raise NotTheParent(place, said)
 
     def statuses(self, keys: Sequence[str]) -> pd.DataFrame:
         """Today's status of each key; see `Source.statuses`."""
