@@ -18,7 +18,12 @@ from bounce_sync_tests.tenant import Tenant, crm_time, day_before, last_day
 DAY = last_day()
 OLD = "2026-01-02T03:04:05.000Z"
 FLAGGED = {"Hard_Bounce__c": "true", "Hard_Bounce_Date__c": OLD}
-REASON = '550 "no", <nobody>; 📪\r\n' * 60
+REASON = '550 "no", <nobody>; 📪\r\n' * 22 + "x" * 15 + "📪\r\n📪" * 20
+"""The 500th character is a 📪 where line breaks are LF: more than one unit of UTF-16."""
+
+BREAK = "y" * 499 + "\r\n📪"
+"""The 500th character is a line break of two."""
+
 FILES = {"SFMC_SOURCE": "files", "SFMC_FILES_FORMAT": '{"settle_seconds": 0}'}
 JOURNEY = {"BOUNCE_SYNC_DELIVERY": "journey", "BOUNCE_SYNC_JOURNEY_WAIT": "60"}
 
@@ -45,12 +50,12 @@ class World:
         )  # fmt: skip
         self._staged(
             lead, noon, unit=CHILD, category="Technical/Other bounce", code=None,
-            reason=REASON.replace("\r\n", "\n")[:500],
+            reason='550 "no", <nobody>; 📪\n' * 22 + "x" * 15 + "📪",
         )  # fmt: skip
 
         refreshed = self._person(self.tenant.contact(**FLAGGED), "Held", (True, noon))
-        self._bounce(refreshed, "12:00:00")
-        self._staged(refreshed, noon)
+        self._bounce(refreshed, "12:00:00", SMTPBounceReason=BREAK)
+        self._staged(refreshed, noon, reason="y" * 499 + "\n")
 
         nobody = self.tenant.subscriber("0012", "Held", "nobody@ok.example")
         self._bounce(nobody, "12:00:00", JobID="")
