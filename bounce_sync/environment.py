@@ -144,13 +144,6 @@ class Reader:
             self.complain(f"{name}: {error}.")
             return parse(VARIABLES[name].default)
 
-    def file(self, name: str) -> str | None:
-        path = self.text(name)
-        if path and not Path(path).is_file():
-            self.complain(f"{name}: there is no file {path}.")
-            return None
-        return path or None
-
     def secrets(self) -> frozenset[str]:
         """Every secret that was given, also those inside of addresses."""
         given = {name: self._given(name) for name in VARIABLES}

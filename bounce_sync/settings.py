@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -170,7 +172,7 @@ class Settings:
             ledger=reader.text("BOUNCE_SYNC_LEDGER") or f"sqlite:///{home / 'ledger.db'}",
             delivery=reader.text("BOUNCE_SYNC_DELIVERY"),
             journey_wait=reader.parsed("BOUNCE_SYNC_JOURNEY_WAIT", _positive),
-            ca_bundle=reader.file("BOUNCE_SYNC_CA_BUNDLE"),
+            ca_bundle=reader.parsed("BOUNCE_SYNC_CA_BUNDLE", _certificates),
             utc_offset=reader.text("SFMC_UTC_OFFSET"),
             source=cast("SourceName", source),
             files=reader.text("SFMC_FILES") or None,
@@ -179,13 +181,15 @@ class Settings:
             business_units=reader.parsed("SFMC_BUSINESS_UNITS", _numbers),
             marketing_cloud=marketing_cloud,
             salesforce=salesforce,
-            flag_field=reader.text("SALESFORCE_FLAG_FIELD"),
-            date_field=reader.text("SALESFORCE_DATE_FIELD"),
+            flag_field=reader.parsed("SALESFORCE_FLAG_FIELD", _api_name),
+            date_field=reader.parsed("SALESFORCE_DATE_FIELD", _api_name),
             person_accounts=reader.text("SALESFORCE_PERSON_ACCOUNTS") == "true",
             api_version=reader.parsed("SALESFORCE_API_VERSION", _api_version),
             api_share=reader.parsed("SALESFORCE_API_SHARE", _share),
             bulk_from=reader.parsed("SALESFORCE_BULK_FROM", _count),
         )
+        if settings.flag_field.lower() == settings.date_field.lower():
+            reader.complain("SALESFORCE_FLAG_FIELD and SALESFORCE_DATE_FIELD: the same field.")
         reader.finish()
         return settings
 
@@ -271,6 +275,24 @@ def _web_address(text: str) -> str:
     if text and urlsplit(text).scheme not in ("http", "https"):
         raise ValueError("not an address that starts with https:// or http://")
     return text.rstrip("/")
+
+
+def _certificates(path: str) -> str | None:
+    if not path:
+        return None
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        raise ValueError(f"there is no certificate in {path}") from None
+    except OSError as error:
+        raise ValueError(f"{path} can't be read ({error.strerror})") from None
+    return path
+
+
+def _api_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", text):
+        raise ValueError("not the API name of a field, as Hard_Bounce__c is")
+    return text
 
 
 def _json_object(text: str) -> dict[str, Any]:

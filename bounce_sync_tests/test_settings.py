@@ -85,6 +85,29 @@ def test_the_example_documents_every_variable_and_is_up_to_date() -> None:
     assert all(f"#{name}=" in env_example() for name in VARIABLES)
 
 
+def test_a_file_that_holds_no_certificate_is_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    with pytest.raises(SettingsError, match=f"BOUNCE_SYNC_CA_BUNDLE: {path} can't be read"):
+        Settings.load({"BOUNCE_SYNC_CA_BUNDLE": str(path)})
+    path.write_text("no certificate")
+    with pytest.raises(SettingsError, match=f"there is no certificate in {path}"):
+        Settings.load({"BOUNCE_SYNC_CA_BUNDLE": str(path)})
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ("Hard Bounce", "SALESFORCE_FLAG_FIELD: not the API name of a field"),
+        ("Contact.Hard_Bounce__c", "SALESFORCE_FLAG_FIELD: not the API name of a field"),
+        ("<Bounce__c", "SALESFORCE_FLAG_FIELD: not the API name of a field"),
+        ("hard_bounce_date__c", "SALESFORCE_FLAG_FIELD and SALESFORCE_DATE_FIELD: the same field"),
+    ],
+)
+def test_a_field_that_cant_be_is_told_at_once(flag: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        Settings.load({"SALESFORCE_FLAG_FIELD": flag})
+
+
 def test_an_impossible_start_date_is_told_at_import() -> None:
     with pytest.raises(SettingsError, match="BOUNCE_SYNC_START_DATE"):
         ImportSettings.load({"BOUNCE_SYNC_START_DATE": "soon"})
