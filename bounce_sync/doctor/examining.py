@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Iterator
 
 from bounce_sync.doctor.findings import Finding, Judgement, Level, failed, warned
@@ -67,10 +66,5 @@ def _ask(line: Line, patient: Patient) -> Judgement:
             )
             return warned(f"Not looked at, for want of a permission ({refused}).", line.without)
         return failed(said, error.advice)
-    except LedgerError as error:
+    except (LedgerError, OSError) as error:  # OSError: a file of this machine, by its name
         return failed(str(error), "Mend that, then look again.")
-    except ssl.SSLError as error:
-        return failed(
-            f"The certificates can't be used ({type(error).__name__}).",
-            "Check the file that BOUNCE_SYNC_CA_BUNDLE names.",
-        )

@@ -118,7 +118,7 @@ LINES = (
         SFMC,
         "sfmc_journey",
         "journey",
-        "Data extensions and automations of the delivery by Journey are there.",
+        "The delivery's data extensions are there, and its automations start a Journey.",
         marketing_cloud.journey,
         concerns=marketing_cloud.delivers_by_journey,
         after=("sfmc_scopes",),

@@ -196,4 +196,7 @@ class WindowTimedOut(TimedOut):
 class Unavailable(MarketingCloudError):
     """The service was down, throttled or unreachable for longer than we wait."""
 
-    advice = "Check the network and https://status.salesforce.com, then run the partition again."
+    advice = (
+        "Check the network, SFMC_AUTH_URL (or SFMC_SUBDOMAIN) and https://status.salesforce.com, "
+        "then try again."
+    )

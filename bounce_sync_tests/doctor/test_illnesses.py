@@ -6,16 +6,15 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
-from bounce_sync.ledger import Ledger
-from bounce_sync.ledger.database import open_database
+from bounce_sync.doctor.judging.salesforce import time_zone
 from bounce_sync.sandbox.export import export
-from bounce_sync_tests.doctor.patient import DAY, Patient, admitted, healthy
+from bounce_sync_tests.doctor.patient import DAY, Patient, admitted
 from bounce_sync_tests.tenant import Tenant, to_18
 
 FLAG, DATE = "Hard_Bounce__c", "Hard_Bounce_Date__c"
 CHILD = 4711
+SET, RELEASE = "bounce_sync_set", "bounce_sync_release"
 AFTER_SFMC = {
     "sfmc_account",
     "sfmc_units",
@@ -41,6 +40,7 @@ def test_a_service_that_isnt_there_is_a_finding(patient: Patient) -> None:
     report = patient.look(SFMC_AUTH_URL="https://127.0.0.1:1/")
     assert report.level("sfmc_login") == "fail"
     assert "The connection failed" in report.said("sfmc_login")
+    assert "SFMC_SUBDOMAIN" in report.said("sfmc_login")
 
 
 def test_a_certificate_that_isnt_trusted_names_the_setting(patient: Patient) -> None:
@@ -175,6 +175,25 @@ def test_a_data_extension_of_the_journeys_that_differs(patient: Patient) -> None
     assert "bounce_sync_release" in report.said("sfmc_journey")
 
 
+def test_an_automation_without_its_journey(patient: Patient) -> None:
+    patient.store.execute("UPDATE automation SET steps = '[]' WHERE customer_key = ?", (SET,))
+    report = patient.look("--json", BOUNCE_SYNC_DELIVERY="journey")
+    assert report.level("sfmc_journey") == "fail"
+    assert f"The automation {SET} starts no Journey." in report.said("sfmc_journey")
+    assert RELEASE not in report.said("sfmc_journey")
+    assert "`bounce-sync setup`" in report.said("sfmc_journey")
+
+
+def test_a_data_extension_that_no_journey_takes_in(patient: Patient) -> None:
+    patient.store.execute(
+        "UPDATE data_extension SET is_sendable = 0, sendable_field = NULL,"
+        " sendable_subscriber_field = NULL WHERE customer_key = 'Hard_Bounce_Release_DE'"
+    )
+    report = patient.look(BOUNCE_SYNC_DELIVERY="journey")
+    assert report.level("sfmc_journey") == "fail"
+    assert "Hard_Bounce_Release_DE isn't sendable by SubscriberKey." in report.said("sfmc_journey")
+
+
 # Salesforce
 
 
@@ -257,6 +276,12 @@ def test_a_day_field_names_whose_day_it_is(patient: Patient) -> None:
     report = patient.look()
     assert report.level("crm_time_zone") == "pass"
     assert "day in Europe/Vienna" in report.said("crm_time_zone")
+
+
+def test_a_time_zone_that_this_machine_doesnt_know() -> None:
+    unknown = time_zone("Mars/Olympus", date_is_day=True)
+    assert unknown.level == "fail"
+    assert "Mars/Olympus" in unknown.said
 
 
 @pytest.mark.parametrize(("is_sandbox", "level"), [(1, "warn"), (0, "fail")])
@@ -349,73 +374,3 @@ def test_an_inactive_assignment_rule_is_not_named(patient: Patient) -> None:
     assert "Sandbox lead routing" in patient.look().said("crm_assignment_rules")
     patient.store.execute("UPDATE AssignmentRule SET Active = 0")
     assert "No lead assignment rule" in patient.look().said("crm_assignment_rules")
-
-
-# The ledger and the folders
-
-
-def test_a_ledger_of_another_org(patient: Patient) -> None:
-    patient.home.mkdir()
-    Ledger(f"sqlite:///{patient.home}/ledger.db").bind_org("00Dzz0000000009EAA")
-    report = patient.look("--json")
-    assert report.unwell == {"crm_ledger": "fail", "first_run": "warn"}
-    assert "00Dzz0000000009EAA" in report.said("crm_ledger")
-
-
-def test_a_ledger_of_another_release(patient: Patient) -> None:
-    patient.home.mkdir()
-    engine = open_database(f"sqlite:///{patient.home}/ledger.db")
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    report = patient.look()
-    assert report.level("ledger") == "fail"
-    assert "revision 9999" in report.said("ledger")
-
-
-def test_folders_that_cant_be_written(patient: Patient, tmp_path: Path) -> None:
-    (tmp_path / "a file").write_text("")
-    report = patient.look(BOUNCE_SYNC_HOME=str(tmp_path / "a file" / "home"))
-    assert report.unwell == {"home": "fail", "lake": "fail"}
-    elsewhere = patient.look(BOUNCE_SYNC_LAKE="memory://lake")
-    assert "lake on memory answers" in elsewhere.said("lake")
-    nowhere = patient.look(BOUNCE_SYNC_LAKE="nosuchthing://lake")
-    assert nowhere.level("lake") == "fail"
-
-
-# SubscriberKeys
-
-
-def _with_keys(folder: Path, *keys: str) -> Tenant:
-    tenant = healthy()
-    for key in keys:
-        tenant.bounce(tenant.subscriber(key, "Held", "x@people.example"), DAY)
-    return tenant
-
-
-@pytest.mark.parametrize(
-    ("keys", "level", "advice"),
-    [
-        ([f"person{n}@people.example" for n in range(5)], "fail", "match_field to Email"),
-        ([f"{n:010d}" for n in range(5)], "fail", "match_field to the API name of the field"),
-        ([to_18(f"003Zz{n:010d}") for n in range(40)], "fail", "another org's ids"),
-        ([to_18(f"003Zz{n:010d}") for n in range(2)], "warn", "were deleted in the CRM"),
-        (["person@people.example"], "warn", "reason unmatched"),
-    ],
-)
-def test_keys_that_lead_nowhere(tmp_path: Path, keys: list[str], level: str, advice: str) -> None:
-    with admitted(_with_keys(tmp_path, *keys), tmp_path) as patient:
-        report = patient.look()
-    assert report.unwell == {"keys": level}
-    assert advice in report.said("keys")
-
-
-def test_damaged_and_short_ids_lead_to_their_record(tmp_path: Path) -> None:
-    tenant = Tenant()
-    short, damaged = tenant.contact(), tenant.contact()
-    for key, record in ((short[:15], short), (damaged.lower(), damaged)):
-        tenant.bounce(tenant.subscriber(key, "Held", tenant.email_of(record)), DAY)
-    with admitted(tenant, tmp_path) as patient:
-        report = patient.look()
-    assert report.unwell == {}
-    numbers = report.findings["keys"]["numbers"]
-    assert (numbers["ids_15"], numbers["ids_18"], numbers["matched"]) == (1, 1, 2)

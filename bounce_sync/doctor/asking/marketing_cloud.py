@@ -10,6 +10,8 @@ from bounce_sync.doctor.judging import marketing_cloud as judging
 from bounce_sync.doctor.patient import Patient
 from bounce_sync.environment import FILES, JOURNEY, SOAP
 from bounce_sync.marketing_cloud import soap
+from bounce_sync.marketing_cloud.automations import JOURNEY as STARTS_JOURNEY
+from bounce_sync.marketing_cloud.automations import Automations
 from bounce_sync.marketing_cloud.data_extensions import DataExtensions
 from bounce_sync.marketing_cloud.enterprise import account_and_enterprise
 from bounce_sync.marketing_cloud.errors import (
@@ -107,24 +109,23 @@ def delivers_by_journey(patient: Patient) -> bool:
 
 def journey(patient: Patient) -> Judgement:
     unit = patient.account.account_id
-    differing = ""
-    try:
-        for extension in (STAGING, RELEASES):
-            DataExtensions(patient.sfmc, unit).require(extension)
-    except DataExtensionDiffers as error:
-        differing = f"{error.place.request}: {error.answer.rstrip('.')}."
-    missing = [
-        key
-        for key in (SET_AUTOMATION, RELEASE_AUTOMATION)
-        if patient.sfmc.rest(
-            "GET",
-            f"automation/v1/automations/key:{key}",
-            Place(f"automation {key}", unit),
-            absent=True,
-        )
-        is None
-    ]
-    return judging.journey([f"automation {key}" for key in missing], differing)
+    extensions = DataExtensions(patient.sfmc, unit)
+    problems = []
+    for extension in (STAGING, RELEASES):
+        try:
+            extensions.require(extension)
+        except DataExtensionDiffers as error:
+            problems.append(f"{error.place.request}: {error.answer.rstrip('.')}")
+            continue
+        if extensions.sent_by(extension.key) != extension.sendable_by:
+            problems.append(f"{extension.key} isn't sendable by {extension.sendable_by}")
+    for key in (SET_AUTOMATION, RELEASE_AUTOMATION):
+        kinds = Automations(patient.sfmc, unit).activities(key)
+        if kinds is None:
+            problems.append(f"the automation {key} is missing")
+        elif STARTS_JOURNEY not in kinds:
+            problems.append(f"the automation {key} starts no Journey")
+    return judging.journey(problems)
 
 
 def bounce_sample(patient: Patient) -> Sample:

@@ -147,12 +147,16 @@ def status_filter(mode: str, found: str, probed: int, held_of_them: int) -> Judg
     )
 
 
-def journey(missing: Sequence[str], differing: str) -> Judgement:
-    """What the delivery by Journey needs in SFMC: data extensions and automations."""
-    if differing or missing:
-        said = [f"Missing: {', '.join(missing)}."] if missing else []
+def journey(problems: Sequence[str]) -> Judgement:
+    """What the delivery by Journey needs in SFMC: data extensions, and automations that start it.
+
+    Without the Journey an automation ends well, and nothing reaches the CRM.
+    """
+    if problems:
+        said = "; ".join(problems)
         return failed(
-            " ".join([differing, *said]).strip(),
-            "`bounce-sync setup` makes the data extensions and shows what has to be made by hand.",
+            f"{said[:1].upper()}{said[1:]}.",
+            "`bounce-sync setup` makes the data extensions and automations, and shows what has to "
+            "be made by hand.",
         )
-    return passed("Data extensions and automations of the delivery by Journey are there.")
+    return passed("Data extensions are there, and automations that start a Journey.")
