@@ -20,7 +20,7 @@ from bounce_sync.commands import output
 from bounce_sync.salesforce.connection import Connection
 from bounce_sync.services import Services
 from bounce_sync.settings import Settings
-from bounce_sync.setup.components import WRITER, Names, export
+from bounce_sync.setup.components import READER, WRITER, Names, export
 from bounce_sync.setup.crm import CrmSetup
 from bounce_sync.setup.sfmc import SfmcSetup
 from bounce_sync.setup.steps import State, Step
@@ -149,10 +149,14 @@ def _sfmc(services: Services, names: Names) -> SfmcSetup:
 
 
 def _export(folder: Path, names: Names) -> None:
-    export(folder, names)
+    try:
+        export(folder, names)
+    except OSError as error:
+        raise click.ClickException(f"The folder can't be written: {error}") from error
     output.RESULTS.print(
         f"Written to {folder}. There: sf project deploy start --target-org ORG, then\n"
-        f"sf org assign permset --name {WRITER} --on-behalf-of INTEGRATION_USER",
+        f"sf org assign permset --name {WRITER} --on-behalf-of INTEGRATION_USER\n"
+        f"and {READER} in the same way to everybody who is to see the fields.",
         markup=False,
         soft_wrap=True,
     )

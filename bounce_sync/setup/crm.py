@@ -22,6 +22,7 @@ from bounce_sync.setup import layouts as page_layouts
 from bounce_sync.setup.components import (
     FIELD,
     PERMISSION_SET,
+    READER,
     REPORT_FOLDER,
     WRITER,
     Component,
@@ -72,12 +73,9 @@ class CrmSetup:
         self._api = self._api.newest()
         user_id = self._user_id()
         self._found = self._read(shipped(self._names), user_id)
-        date_type = crm_plan.date_type(self._found, self._names)
-        names = Names(
-            self._names.flag_field, self._names.date_field, date_type, self._names.person_accounts
-        )
-        self._wanted = shipped(names)
-        return crm_plan.plan(self._wanted, self._found, names, user_id, layouts=self._layouts)
+        self._names = crm_plan.as_there(self._found, self._names)
+        self._wanted = shipped(self._names)
+        return crm_plan.plan(self._wanted, self._found, self._names, user_id, layouts=self._layouts)
 
     def make(self, steps: Sequence[Step]) -> list[str]:
         """Makes what `steps` name; gives what went wrong, in the CRM's words."""
@@ -103,9 +101,8 @@ class CrmSetup:
         there: dict[tuple[str, str], etree._Element] = {}
         for kind in sorted(kinds):
             names = [each.full_name for each in wanted if each.kind == kind]
-            spelt = {name.casefold(): name for name in names}
             for name, root in self._api.read(kind, names).items():
-                there[kind, spelt.get(name.casefold(), name)] = root
+                there[kind, name.lower()] = root
         owners = tuple(f"{name}-" for name in crm_plan.OBJECTS)
         layouts = [name for name in self._api.names(LAYOUT) if name.startswith(owners)]
         conversion = self._api.read(_CONVERSION, [_CONVERSION]).get(_CONVERSION)
@@ -116,7 +113,8 @@ class CrmSetup:
                 for name, root in self._api.read(LAYOUT, sorted(layouts)).items()
             },
             lead_mapping=_mapped(conversion),
-            assigned=bool(self._assignments(user_id)),
+            assigned=self._is_assigned(WRITER, user_id),
+            read_by_somebody=self._is_assigned(READER),
         )
 
     def _user_id(self) -> str:
@@ -133,24 +131,28 @@ class CrmSetup:
             )
         return str(found[0]["Id"])
 
-    def _set_id(self) -> str | None:
+    def _set_id(self, name: str) -> str | None:
         found = self._connection.query(
-            format_soql("SELECT Id FROM PermissionSet WHERE Name = {}", WRITER)
+            format_soql("SELECT Id FROM PermissionSet WHERE Name = {}", name)
         )
         return str(found[0]["Id"]) if found else None
 
-    def _assignments(self, user_id: str) -> list[dict[str, object]]:
-        set_id = self._set_id()
-        statement = (
-            "SELECT Id FROM PermissionSetAssignment WHERE PermissionSetId = {} AND AssigneeId = {}"
+    def _is_assigned(self, name: str, user_id: str | None = None) -> bool:
+        """Whether the user, or anybody, has the permission set."""
+        set_id = self._set_id(name)
+        if set_id is None:
+            return False
+        statement = format_soql(
+            "SELECT Id FROM PermissionSetAssignment WHERE PermissionSetId = {}", set_id
         )
-        return self._connection.query(format_soql(statement, set_id, user_id)) if set_id else []
+        whose = format_soql(" AND AssigneeId = {}", user_id) if user_id else ""
+        return bool(self._connection.query(f"{statement}{whose} LIMIT 1"))
 
     # --- made ----------------------------------------------------------------------------------
 
     def _whole(self, component: Component) -> Component:
         """The component to deploy: ours, or for a permission set that is there both together."""
-        there = self._found.components.get(component.key)
+        there = self._found.metadata(*component.key)
         if component.kind != PERMISSION_SET or there is None:
             return component
         content = text_of(grants.merged(there, component.root))
@@ -179,7 +181,7 @@ class CrmSetup:
 
     def _assign(self) -> list[str]:
         what = f"assignment of {WRITER}"
-        body = {"PermissionSetId": self._set_id(), "AssigneeId": self._user_id()}
+        body = {"PermissionSetId": self._set_id(WRITER), "AssigneeId": self._user_id()}
         try:
             self._connection.request(
                 "POST",
@@ -198,8 +200,11 @@ class CrmSetup:
     def _extend(self, names: Sequence[str]) -> list[str]:
         """Retrieves the layouts, keeps them aside, and deploys them with the section."""
         archive = self._api.retrieve({LAYOUT: names})
-        self._backup.parent.mkdir(parents=True, exist_ok=True)
-        self._backup.write_bytes(archive)
+        try:
+            self._backup.parent.mkdir(parents=True, exist_ok=True)
+            self._backup.write_bytes(archive)
+        except OSError as error:
+            return [f"the layouts stay as they are, as no copy of them can be kept: {error}"]
         back = "sf project deploy start --metadata-dir"
         self._say(f"The layouts as they were: {self._backup} ({back} takes them back).")
         fields = (self._names.flag_field, self._names.date_field)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lxml import etree
 
@@ -36,8 +36,13 @@ _WHY = {
 }
 _WHY_SETS = {
     WRITER: "the integration user may read what the sync compares and edit the two fields",
-    READER: "sales sees the two fields: a field made by the API is hidden from everybody",
+    READER: "sales may see the two fields",
 }
+_READER_CLICKS = (
+    "Setup › Permission Sets › {reader} › Manage Assignments › Add Assignment: everybody who is to"
+    " see the fields, administrators too. Until then the layouts, list views and reports show them"
+    " to nobody."
+)
 _MAP_CLICKS = (
     "Setup › Object Manager › Lead › Fields & Relationships › Map Lead Fields › Contact: map {flag}"
     " and {date} to the Contact's own. Without it the Contact of a converted Lead gets its flag"
@@ -55,26 +60,50 @@ class Found:
     """What the org has of what is wanted."""
 
     components: Mapping[tuple[str, str], etree._Element] = field(default_factory=dict)
-    """Kind and full name → its metadata."""
+    """Kind and full name in lower case → its metadata: to the CRM case makes no difference."""
     layouts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Full name of each Contact and Lead layout → the fields it shows."""
     lead_mapping: frozenset[tuple[str, str]] = frozenset()
     """Custom Lead field and the Contact field that it is mapped to."""
     assigned: bool = False
     """Whether the integration user has the writer's permission set."""
+    read_by_somebody: bool = False
+    """Whether anybody has the reader's."""
+
+    def metadata(self, kind: str, full_name: str) -> etree._Element | None:
+        """What is there under this name; None if there is nothing."""
+        return self.components.get((kind, full_name.lower()))
 
 
-def date_type(found: Found, names: Names) -> str:
-    """The type of a date field to be made: both objects' have to be of one."""
-    types = {_type(found.components.get((FIELD, f"{name}.{names.date_field}"))) for name in OBJECTS}
-    return "Date" if "Date" in types else "DateTime"
+def as_there(found: Found, names: Names) -> Names:
+    """The names as the org spells them, and the type of a date field to be made: that of the
+    other object's, as both have to be of one.
+
+    A deployment that spells a field otherwise than the org is refused.
+    """
+
+    def there(name: str) -> list[etree._Element]:
+        fields = (found.metadata(FIELD, f"{owner}.{name}") for owner in OBJECTS)
+        return [each for each in fields if each is not None]
+
+    def spelt(name: str) -> str:
+        own = [each.findtext("{*}fullName") or "" for each in there(name)]
+        return own[0].rpartition(".")[2] if own else name
+
+    is_day = "Date" in map(_type, there(names.date_field))
+    return replace(
+        names,
+        flag_field=spelt(names.flag_field),
+        date_field=spelt(names.date_field),
+        date_type="Date" if is_day else "DateTime",
+    )
 
 
 def plan(
     wanted: Sequence[Component], found: Found, names: Names, user_id: str, *, layouts: bool
 ) -> list[Step]:
     """Every step of the CRM's set-up. With `layouts` the section is made, without it described."""
-    steps = [_component(each, found.components.get(each.key), names) for each in wanted]
+    steps = [_component(each, found, names) for each in wanted]
     order = (FIELD, PERMISSION_SET, LIST_VIEW, REPORT_TYPE, REPORT_FOLDER, REPORT)
     steps.sort(key=lambda step: order.index(step.kind))
     assignment = Step(
@@ -89,12 +118,14 @@ def plan(
         *steps[:after],
         assignment,
         *steps[after:],
+        _readers(found),
         *_layouts(found, names, make=layouts),
         _mapping(found, names),
     ]
 
 
-def _component(wanted: Component, there: etree._Element | None, names: Names) -> Step:
+def _component(wanted: Component, found: Found, names: Names) -> Step:
+    there = found.metadata(*wanted.key)
     state, note = State.THERE if there is not None else State.MISSING, ""
     why = _WHY.get(wanted.kind, "")
     if wanted.kind == FIELD:
@@ -119,8 +150,8 @@ def _is_makeable(name: str) -> bool:
     return name.endswith("__c") and "__" not in name.removesuffix("__c")
 
 
-def _type(there: etree._Element | None) -> str | None:
-    return None if there is None else there.findtext("{*}type")
+def _type(there: etree._Element) -> str | None:
+    return there.findtext("{*}type")
 
 
 def _unfit(there: etree._Element, owner: str, name: str, types: tuple[str, ...]) -> str:
@@ -136,6 +167,18 @@ def _unfit(there: etree._Element, owner: str, name: str, types: tuple[str, ...])
         f"{wrong}. It isn't changed: name another field in SALESFORCE_FLAG_FIELD or "
         f"SALESFORCE_DATE_FIELD, or rename it in Setup › Object Manager › {owner} › "
         f"Fields & Relationships › {name}, and run setup again."
+    )
+
+
+def _readers(found: Found) -> Step:
+    """Who belongs to sales is a person's to say."""
+    return Step(
+        CRM,
+        ASSIGNMENT,
+        f"{READER} to sales",
+        "a field made by the API is hidden from everybody",
+        State.THERE if found.read_by_somebody else State.BY_HAND,
+        "" if found.read_by_somebody else _READER_CLICKS.format(reader=READER),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bounce_sync_tests.installation import installed
+from bounce_sync_tests.installation import environ, installed
 from bounce_sync_tests.setup.called import DAY, Org, called, fields, line
 
 
@@ -13,13 +13,48 @@ def test_by_the_api_nothing_is_made_in_sfmc(tmp_path: Path) -> None:
     with installed(org.tenant, tmp_path, bare=True) as installation:
         told = line()
         assert len(told["made"]) == 14
-        assert [each["name"] for each in told["by_hand"]] == ["of Contact", "of Lead", "to Contact"]
+        assert [each["name"] for each in told["by_hand"]] == [
+            "Bounce_Sync_Reader to sales",
+            "of Contact",
+            "of Lead",
+            "to Contact",
+        ]
         installation.has_fetched_nothing_before(DAY)
         outcome = installation.run(DAY)
         assert outcome.success, outcome.error
         assert all(flag for flag, _ in org.flags(installation).values())
         with installation.store() as store:
             assert store.execute("SELECT count(*) FROM data_extension").fetchone()[0] == 0
+
+
+def test_a_field_that_is_there_in_another_case_is_used_as_the_org_spells_it(
+    tmp_path: Path,
+) -> None:
+    with installed(Org().tenant, tmp_path, bare=True) as installation:
+        with installation.store() as store:
+            store.add_field("Contact", "hard_BOUNCE__c", "boolean", visible=False)
+        told = line("--layouts")
+        assert (told["missing"], told["problems"]) == ([], [])
+        assert "Custom field Lead.hard_BOUNCE__c" in told["made"]
+        with environ({"SALESFORCE_FLAG_FIELD": "HARD_bounce__c"}):
+            again = line("--layouts")
+        assert (again["made"], again["missing"]) == ([], [])
+
+
+def test_whoever_has_the_readers_permission_set_isnt_named(tmp_path: Path) -> None:
+    with installed(Org().tenant, tmp_path, bare=True) as installation:
+        (step,) = [each for each in line()["by_hand"] if each["kind"] == "Assignment"]
+        assert "Permission Sets › Bounce_Sync_Reader › Manage Assignments" in step["note"]
+        with installation.store() as store:
+            store.execute(
+                'UPDATE "PermissionSetAssignment" SET "PermissionSetId" = (SELECT "Id" FROM'
+                ' "PermissionSet" WHERE "Name" = ?) WHERE "PermissionSetId" = (SELECT "Id" FROM'
+                ' "PermissionSet" WHERE "Name" = ?)',
+                ("Bounce_Sync_Reader", "Bounce_Sync_Writer"),
+            )
+        told = line()
+    assert "Assignment" not in [each["kind"] for each in told["by_hand"]]
+    assert [each.split(" to ")[0] for each in told["made"]] == ["Assignment Bounce_Sync_Writer"]
 
 
 def test_other_fields_and_another_user(tmp_path: Path) -> None:

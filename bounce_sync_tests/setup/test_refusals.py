@@ -209,6 +209,21 @@ def test_nothing_that_is_told_is_a_secret_or_an_address(bare: Installation) -> N
     assert not [each for each in hidden if each in told.output]
 
 
+def test_layouts_of_which_no_copy_can_be_kept_stay_as_they_are(bare: Installation) -> None:
+    bare.runner.settings.home.mkdir(exist_ok=True)
+    (bare.runner.settings.home / "setup").write_text("in the way")
+    told = line("--only", "crm", "--layouts", exit_code=1)
+    assert {each["kind"] for each in told["missing"]} == {"Layout"}
+    assert "no copy of them can be kept" in told["problems"][0]
+
+
+def test_a_folder_that_cant_be_written_is_a_message(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refused = called("--export", str(tmp_path / "file" / "source"))
+    assert refused.exit_code == 1
+    assert "The folder can't be written" in refused.output
+
+
 def test_the_folder_for_other_tools_needs_no_org(tmp_path: Path) -> None:
     told = called("--export", str(tmp_path / "source"))
     assert told.exit_code == 0

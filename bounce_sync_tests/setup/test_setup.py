@@ -120,7 +120,7 @@ def test_the_daily_run_works_then(prepared: Prepared, org: Org) -> None:
     with installation.store() as store:
         build_journeys(store)  # what the checklist tells a person to do
     left = [each["kind"] for each in line()["by_hand"]]
-    assert left == ["Lead mapping"]
+    assert left == ["Assignment", "Lead mapping"]
     installation.has_fetched_nothing_before(DAY)
     outcome = installation.run(DAY)
     assert outcome.success, outcome.error
