@@ -1,7 +1,8 @@
 """The sensors that tell people: what became of each run, and which days are missing.
 
 Dagster's run-status sensors go on to the next run when one could not be told of. Here a failed send
-fails the tick as a whole, so that the daemon asks again: nothing is lost while a receiver is down.
+fails the tick as a whole, so that the daemon asks again: nothing is lost while a receiver is down,
+and the others are told of later runs meanwhile.
 """
 
 import json
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from bounce_sync.alerts import overdue, sending, stories
-from bounce_sync.alerts.telling import NotTold, tell
+from bounce_sync.alerts.telling import NotTold, tell_in_turn
 from bounce_sync.assets.partitions import DUE_AFTER, IMPORTED, OFFSET
 from bounce_sync.environment import LIVE
 from bounce_sync.rules import server_time
@@ -37,7 +38,7 @@ def _sensor(status: dg.DagsterRunStatus) -> dg.SensorDefinition:
         settings = AlertSettings.load()
         if not settings.receivers:
             return dg.SkipReason(NOBODY)
-        tell(context.instance, context.dagster_run, settings)
+        tell_in_turn(context.instance, context.dagster_run, settings)
         return None
 
     return alerts

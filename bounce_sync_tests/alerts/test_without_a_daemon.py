@@ -77,6 +77,12 @@ def _undo(instance: dg.DagsterInstance) -> dg.DagsterRun:
     return _stored(instance, result.run_id)
 
 
+def _canceled(instance: dg.DagsterInstance) -> dg.DagsterRun:
+    run = instance.create_run_for_job(defs.resolve_job_def("undo_run"), run_config=UNDO)
+    instance.report_run_canceled(run)
+    return run
+
+
 def test_a_failed_undo_says_why(installation: Installation, hook: WebHook) -> None:
     instance = installation.runner.instance
     tell(instance, _undo(instance), AlertSettings.load())
@@ -100,8 +106,7 @@ def test_a_canceled_run_is_told_of_and_nobody_is_told_twice(
     installation: Installation, hook: WebHook
 ) -> None:
     instance = installation.runner.instance
-    run = instance.create_run_for_job(defs.resolve_job_def("undo_run"), run_config=UNDO)
-    instance.report_run_canceled(run)
+    run = _canceled(instance)
     with web_hook() as other:
         both = f"json://127.0.0.1:{hook.port}/ json://127.0.0.1:{other.port}/"
         with environ({"BOUNCE_SYNC_ALERTS": both}):
@@ -116,6 +121,36 @@ def test_a_canceled_run_is_told_of_and_nobody_is_told_twice(
         for inbox in (hook.inbox, other.inbox):
             ((title, _),) = inbox.messages
             assert title == "bounce_sync (live): undo_run was canceled"
+
+
+def _tick(instance: dg.DagsterInstance, cursor: str | None) -> str | None:
+    """Asks the sensor of canceled runs as the daemon does; returns its new cursor."""
+    (sensor,) = (each for each in defs.sensors or () if each.name == "alerts_on_canceled")
+    assert isinstance(sensor, dg.SensorDefinition)
+    with dg.build_sensor_context(instance=instance, cursor=cursor) as context:
+        return sensor.evaluate_tick(context).cursor
+
+
+def test_while_one_receiver_is_down_the_others_are_told_of_later_runs(
+    installation: Installation, hook: WebHook
+) -> None:
+    instance = installation.runner.instance
+    with web_hook() as down:
+        both = f"json://127.0.0.1:{down.port}/ json://127.0.0.1:{hook.port}/"
+        with environ({"BOUNCE_SYNC_ALERTS": both}):
+            _canceled(instance)
+            started = _tick(instance, None)
+            down.stop()
+            runs = [_canceled(instance).run_id for _ in range(3)]
+            for _ in range(2):
+                with pytest.raises(NotTold, match="1:json"):
+                    _tick(instance, started)
+            down.start()
+            cursor = started
+            for _ in runs:
+                cursor = _tick(instance, cursor)
+        for inbox in (hook.inbox, down.inbox):
+            assert [body for _, body in inbox.messages] == [f"Run {run}" for run in runs]
 
 
 def test_the_sensors_rest_while_the_target_is_the_sandbox() -> None:
