@@ -15,16 +15,25 @@ LOOK_BACK = 7
 """Days that are looked at; an older gap is a decision, or a case for `crm_drift`."""
 
 
-def missing(written: Collection[str], last_due: date) -> list[str]:
-    """The missing days among the last seven that are due, oldest first.
+def looked_at(last_due: date) -> list[str]:
+    """The last seven days that are due, oldest first; `last_due` is the newest that should be
+    there."""
+    return [(last_due - timedelta(days=n)).isoformat() for n in reversed(range(LOOK_BACK))]
+
+
+def missing(
+    days: Collection[str], written: Collection[str], evidence: Collection[str]
+) -> list[str]:
+    """The missing ones among `days`.
 
     Args:
         written: the days that were ever written; before the first of them nothing is missing, so
             that an installation that only plans is never told to write.
-        last_due: the newest day that should be there.
+        evidence: the days whose bounces went into what was written: a run that catches up writes
+            one day for all.
     """
-    days = [(last_due - timedelta(days=n)).isoformat() for n in reversed(range(LOOK_BACK))]
-    return [day for day in days if written and min(written) < day and day not in written]
+    there = {*written, *evidence}
+    return [day for day in days if written and min(written) < day and day not in there]
 
 
 def message(now: Collection[str], told: Collection[str], target: str, ui: str) -> Message | None:

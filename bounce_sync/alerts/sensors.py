@@ -6,12 +6,14 @@ and the others are told of later runs meanwhile.
 """
 
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from bounce_sync.alerts import overdue, sending, stories
 from bounce_sync.alerts.telling import NotTold, tell_in_turn
+from bounce_sync.assets.descriptions import EVIDENCE
 from bounce_sync.assets.partitions import DUE_AFTER, IMPORTED, OFFSET
 from bounce_sync.environment import LIVE
 from bounce_sync.rules import server_time
@@ -20,6 +22,9 @@ from bounce_sync.settings import AlertSettings
 NOBODY = "BOUNCE_SYNC_ALERTS is empty: nobody is told."
 
 _WRITES = dg.AssetKey("crm_flag_updates")
+_RUNS = 100
+"""Writing runs of the last days that are asked for their evidence, the newest."""
+
 _STATUS = (
     dg.DefaultSensorStatus.RUNNING if IMPORTED.target == LIVE else dg.DefaultSensorStatus.STOPPED
 )
@@ -57,12 +62,15 @@ def missing_days(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Sk
     if not settings.receivers:
         return dg.SkipReason(NOBODY)
     last_due = server_time.last_finished_day(datetime.now(UTC) - DUE_AFTER, OFFSET)
-    missing = overdue.missing(context.instance.get_materialized_partitions(_WRITES), last_due)
+    days = overdue.looked_at(last_due)
+    written = context.instance.get_materialized_partitions(_WRITES)
+    missing = overdue.missing(days, written, _evidence(context.instance, written, days[0]))
     told: dict[str, list[str]] = json.loads(context.cursor or "{}")
     refused: dict[str, str] = {}
     reached = False
     for receiver in settings.receivers:
-        before = told.get(receiver.name, [])
+        # A day that isn't looked at any more wasn't made up for.
+        before = [day for day in told.get(receiver.name, []) if day in days]
         message = overdue.message(missing, before, settings.target, settings.ui)
         refusal = sending.send(message, [receiver]) if message else {}
         if not refusal:
@@ -73,6 +81,23 @@ def missing_days(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Sk
         raise NotTold(refused)
     said = ", ".join(missing) or f"No day is missing up to {last_due}"
     return dg.SensorResult(skip_reason=f"{said}.", cursor=json.dumps(told))
+
+
+def _evidence(instance: dg.DagsterInstance, written: Collection[str], first: str) -> set[str]:
+    """The days whose bounces went into the days that were written since `first`."""
+    since = [day for day in written if day >= first]
+    if not since:
+        return set()
+    records = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=_WRITES, asset_partitions=since), limit=_RUNS
+    ).records
+    days: set[str] = set()
+    for record in records:
+        stored = record.asset_materialization
+        evidence = stored.metadata.get(EVIDENCE) if stored else None
+        if isinstance(evidence, dg.JsonMetadataValue):
+            days.update(map(str, evidence.data or ()))
+    return days
 
 
 SENSORS = [*(_sensor(status) for status in stories.STATUSES), missing_days]

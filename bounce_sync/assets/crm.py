@@ -132,6 +132,11 @@ def crm_flag_changes(
         "funnel": confirmed_bounce_staging.attrs["funnel"],
         "decided_days": int(history["day"].nunique()),
         "no_longer_held": confirmed_bounce_staging.attrs["no_longer_held"],
+        "evidence": [
+            day
+            for day in confirmed_bounce_staging.attrs["days"]
+            if day not in confirmed_bounce_staging.attrs["missing_days"]
+        ],
         "run_id": context.run.run_id,
         "instance_url": crm_flag_state.attrs["instance_url"],
         trends.BY_ACTION: catalogue.by(plan, "action", ACTIONS),

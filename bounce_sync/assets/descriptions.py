@@ -41,6 +41,9 @@ Metadata = dict[str, Any]
 WRONG = "naive_false_flags"
 """The number of a funnel that counts what shouldn't be."""
 
+EVIDENCE = "evidence days"
+"""Metadata of `crm_flag_updates`: the days whose bounces went into the plan that was written."""
+
 
 def raw_bounces(bounces: pd.DataFrame, lake: Lake, day: str, window: str) -> Metadata:
     """Of `RawBounces` with the attribute `by_category`."""
@@ -205,6 +208,7 @@ def crm_flag_updates(written: pd.DataFrame, plan: pd.DataFrame, day: str) -> Met
         "quarantined": len(quarantined),
         **_domains_of(quarantined),
         "flagged records in the CRM": list_views(plan.attrs.get("instance_url", "")),
+        EVIDENCE: dg.MetadataValue.json(plan.attrs.get("evidence", [])),
     }
 
 

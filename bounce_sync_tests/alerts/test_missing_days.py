@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from bounce_sync.alerts.sensors import NOBODY, missing_days
 from bounce_sync.alerts.telling import NotTold
+from bounce_sync.assets.descriptions import EVIDENCE
 from bounce_sync_tests.alerts.receivers import WebHook, web_hook
 from bounce_sync_tests.installation import environ
 from bounce_sync_tests.tenant import SERVER, day_before
@@ -34,9 +36,16 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def _write(instance: dg.DagsterInstance, days: int) -> None:
-    day = day_before(newest_due(), days)
-    instance.report_runless_asset_event(dg.AssetMaterialization("crm_flag_updates", partition=day))
+def _write(instance: dg.DagsterInstance, days: int, *evidence: int) -> None:
+    """One day, `days` before the newest, with the bounces of that one and others."""
+    day, *others = (day_before(newest_due(), each) for each in (days, *evidence))
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(
+            "crm_flag_updates",
+            partition=day,
+            metadata={EVIDENCE: dg.MetadataValue.json([*others, day])},
+        )
+    )
 
 
 @pytest.fixture
@@ -85,6 +94,29 @@ def test_a_day_that_was_made_up_for_is_told_of(
     for receiver in receivers:
         _, (title, _) = receiver.inbox.messages
         assert title == f"bounce_sync (sandbox): made up for {day_before(newest_due(), 2)}"
+
+
+def test_a_catch_up_makes_up_for_all_of_its_days(
+    tick: Tick, instance: dg.DagsterInstance, receivers: tuple[WebHook, WebHook]
+) -> None:
+    told = tick(None)
+    _write(instance, 0, 1, 2)
+    tick(told.cursor)
+    for receiver in receivers:
+        _, (title, _) = receiver.inbox.messages
+        caught_up = f"{day_before(newest_due(), 2)}, {day_before(newest_due(), 1)}"
+        assert title == f"bounce_sync (sandbox): made up for {caught_up}"
+
+
+def test_a_day_that_is_too_old_to_be_looked_at_was_not_made_up_for(
+    tick: Tick, receivers: tuple[WebHook, WebHook]
+) -> None:
+    missing = [day_before(newest_due(), days) for days in (2, 1)]
+    told = [day_before(newest_due(), 7), *missing]
+    after = tick(json.dumps({"1:json": told, "2:json": told}))
+    assert json.loads(after.cursor or "") == {"1:json": missing, "2:json": missing}
+    for receiver in receivers:
+        assert receiver.inbox.messages == []
 
 
 def test_without_receivers_the_tick_says_so(instance: dg.DagsterInstance) -> None:

@@ -71,6 +71,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
             lake = installation.runner.lake
             with dagster_ui(folder) as ui:
                 assert sensor(ui, "alerts_on_missing_days")["status"] == "RUNNING"
+                eventually("a missing day to be told of", lambda: mail.inbox.about("missing"))
                 quiet = launch(ui, WRITTEN, checks=CHECKS)
                 assert ended(ui, quiet) == "SUCCESS"
                 blocked = launch(ui, DAY, policy={"max_changes": 1})

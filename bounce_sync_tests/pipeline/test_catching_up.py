@@ -180,6 +180,8 @@ def test_the_same_in_the_two_steps_of_the_ui(months: Months, installation: Insta
     report = installation.runner.materialise(DAY, policy={"evidence_from": LATELY})
     assert report.success, report.error
     months.expect_one_run_since_lately(installation)
+    told = report.materialised["crm_flag_updates"]["evidence days"]
+    assert (told[0], told[-1], len(told)) == (LATELY, DAY, 21), "days that aren't missing any more"
 
 
 @pytest.mark.thorough
