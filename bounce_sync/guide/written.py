@@ -125,11 +125,11 @@ _DONE = {
 
 
 def _rules() -> list[list[str]]:
-    """A row for each rule; where it is about several tables alike, they share it."""
-    rows: dict[tuple[str, str], list[str]] = {}
+    """A row for each rule; tables share it where it says the same of them, and the same to do."""
+    rows: dict[tuple[str, ...], list[str]] = {}
     for rule in RULES:
         row = [f"`{rule.name}`", "", _force(rule), rule.description, rule.recovery]
-        shared = rows.setdefault((rule.name, rule.description), row)
+        shared = rows.setdefault((rule.name, rule.description, rule.recovery), row)
         shared[1] += f"{', ' if shared[1] else ''}`{rule.asset}`"
     return list(rows.values())
 

@@ -7,6 +7,7 @@ import re
 import pytest
 from click.testing import CliRunner
 
+from bounce_sync.assets.rule_book import RULES
 from bounce_sync.cli import cli
 from bounce_sync.environment import VARIABLES
 from bounce_sync.guide.written import FOLDER
@@ -18,6 +19,14 @@ from bounce_sync_tests.guide.pages import PAGES, ROOT
 def test_a_page_from_the_code_is_up_to_date(name: str) -> None:
     written = (FOLDER / name).read_text(encoding="utf-8")
     assert written == WRITTEN[name](), "run `python -m bounce_sync.guide`"
+
+
+def test_what_to_do_about_a_failed_check_is_said_for_every_table() -> None:
+    text = (FOLDER / "checks.md").read_text(encoding="utf-8")
+    for rule in RULES:
+        assert any(
+            f"`{rule.asset}`" in row and rule.recovery in row for row in text.splitlines()
+        ), (rule.asset, rule.name)
 
 
 @pytest.mark.parametrize("page", PAGES)
