@@ -17,6 +17,9 @@ from bounce_sync.rules.guards import Verdict
 from bounce_sync.storage import LATEST
 from bounce_sync.tables import DAILY_TABLES, TABLES
 
+WHAT_TO_DO = "what to do"
+"""Metadata of a failed check."""
+
 _NOT_JUDGED = Verdict(False, "Not judged: columns are missing, see the check `schema`.")
 
 
@@ -31,7 +34,7 @@ def _result(rule: Rule, verdict: Verdict) -> dg.AssetCheckResult:
     }
     if not verdict.passed:
         # Text stands on the check's page; markdown would be behind a click there.
-        metadata["what to do"] = dg.MetadataValue.text(rule.recovery)
+        metadata[WHAT_TO_DO] = dg.MetadataValue.text(rule.recovery)
     return dg.AssetCheckResult(
         asset_key=dg.AssetKey(rule.asset),
         check_name=rule.name,

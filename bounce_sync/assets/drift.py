@@ -1,6 +1,7 @@
 """The whole of Held against the whole of flagged: the report, and the asset that mends."""
 
 import dataclasses
+from datetime import UTC, datetime
 from typing import Literal
 
 import dagster as dg
@@ -11,7 +12,12 @@ from bounce_sync.assets import catalogue, contracts, descriptions, drift_page
 from bounce_sync.assets.carrying_out import carry_out
 from bounce_sync.assets.crm import CONTACTS, LEADS
 from bounce_sync.assets.history import domain_history
-from bounce_sync.assets.marketing_cloud import BOUNCE_VIEW, SUBSCRIBERS_VIEW, flagged_keys
+from bounce_sync.assets.marketing_cloud import (
+    BOUNCE_VIEW,
+    SUBSCRIBERS_VIEW,
+    bounced_keys,
+    flagged_keys,
+)
 from bounce_sync.assets.org import opened
 from bounce_sync.assets.partitions import OFFSET
 from bounce_sync.assets.resources import (
@@ -22,9 +28,9 @@ from bounce_sync.assets.resources import (
     PolicyResource,
 )
 from bounce_sync.assets.rule import View, allowed_domains
-from bounce_sync.environment import HELD_BY_KEY
+from bounce_sync.environment import HELD_BY_KEY, SOAP
 from bounce_sync.marketing_cloud.errors import NotByKey
-from bounce_sync.rules import drift, speakers
+from bounce_sync.rules import drift, server_time, speakers
 from bounce_sync.rules.policy import SyncPolicy
 from bounce_sync.rules.texts import is_in
 from bounce_sync.storage import LATEST, Lake
@@ -58,6 +64,18 @@ class MendConfig(dg.Config):
     dry_run: bool = Field(default=True, description="Only count what would be written.")
 
 
+_ONLY_BY_KEY = (
+    "With SFMC_HELD=by_key only subscribers that bounced on a day of the lake, or yesterday, and "
+    "those of flagged records were asked for: others may be Held, too. A longer lake tells more "
+    "(`bounce-sync run --from FIRST --to DAY`)."
+)
+
+
+def _lists_held(installation: Installation) -> bool:
+    settings = installation.settings
+    return settings.source != SOAP or settings.held != HELD_BY_KEY
+
+
 def _held(
     lake: Lake,
     installation: Installation,
@@ -65,15 +83,21 @@ def _held(
     crm: Crm,
     policy: SyncPolicy,
 ) -> pd.DataFrame:
-    """`HeldSubscribers`, as far as the tenant can list them."""
-    source, days = marketing_cloud.source, lake.partitions("raw_bounces")
-    if installation.settings.held != HELD_BY_KEY:
-        if len(held := source.held()):
+    """`HeldSubscribers`, as far as the tenant can list them.
+
+    Raises `HeldFilterSilent` where a tenant lists nobody, and yet one of those who bounced lately,
+    or who are flagged, is Held.
+    """
+    source = marketing_cloud.source
+    last = server_time.last_finished_day(datetime.now(UTC), OFFSET).isoformat()
+    if _lists_held(installation):
+        if len(held := source.held()) or installation.settings.source != SOAP:
             return held
-        days = days[-1:]  # nobody is Held: can that be? those who bounced last are asked for
-    bounced = (contracts.load(lake, "raw_bounces", day)["subscriber_key"] for day in days)
-    keys = pd.concat([empty(RawBounces)["subscriber_key"], *bounced]).drop_duplicates()
-    return source.held([*keys, *flagged_keys(crm, policy)])
+        days = server_time.evidence_days(last, policy)
+    else:
+        days = [*(day for day in lake.partitions("raw_bounces") if day < last), last]
+    bounced = bounced_keys(installation, marketing_cloud, days)
+    return source.held([*bounced, *flagged_keys(crm, policy)])
 
 
 def _lake_bounces(lake: Lake, keys: pd.Series) -> pd.DataFrame:
@@ -113,8 +137,8 @@ def crm_drift(
 
     The evidence is every bounce of the lake, and SFMC's own of those subscribers whose flag isn't
     as the lake says. Not partitioned: it tells of the moment it was made. With SFMC_HELD=by_key it
-    can't know of all Held subscribers, only of those that bounced on a day of the lake or are
-    flagged.
+    can't know of all Held subscribers, only of those that bounced on a day of the lake, or
+    yesterday, or are flagged; it says so.
     """
     rules, lake, ledger = policy.policy(), installation.lake(), installation.ledger()
     installation.demand_possible(rules)
@@ -142,13 +166,15 @@ def crm_drift(
     context.log.info(f"{len(held):,} subscribers are Held; the lake has {len(known):,} bounces.")
     report = compared(known)
     keys = drift.to_ask(report)
-    every, not_asked = known, ""
+    every, not_asked = known, [] if _lists_held(installation) else [_ONLY_BY_KEY]
     try:
         told = [known, *([source.bounces_of(keys)] if keys else ())]
         every = pd.concat(told, ignore_index=True).drop_duplicates()
     except NotByKey as error:
-        not_asked = str(error)
-        context.log.warning(not_asked)
+        keys = []
+        not_asked.append(str(error))
+    for each in not_asked:
+        context.log.warning(each)
     if len(every) > len(known):
         report = compared(every)
 
@@ -170,9 +196,9 @@ def crm_drift(
             **drift_page.report(report),
             "held subscribers": len(held),
             "flagged records": report.attrs["flagged"],
-            "subscribers asked for bounces": 0 if not_asked else len(keys),
+            "subscribers asked for bounces": len(keys),
             "bounces that the lake lacks": len(every) - len(known),
-            **({"not asked": not_asked} if not_asked else {}),
+            **({"not asked": " ".join(not_asked)} if not_asked else {}),
             "held_without_bounce": config.held_without_bounce,
             "sfmc calls": marketing_cloud.calls,
             "salesforce calls": crm.calls,

@@ -89,18 +89,18 @@ def raw_bounces(
     )
 
 
-def _bounced_keys(
+def bounced_keys(
     installation: Installation, marketing_cloud: MarketingCloud, days: list[str]
 ) -> list[str]:
     """Keys that bounced on these days; the last one is asked of SFMC, the lake may not have it."""
     lake = installation.lake()
-    frames = [
-        contracts.load(lake, "raw_bounces", day)
+    keys = [
+        contracts.load(lake, "raw_bounces", day)["subscriber_key"]
         for day in days[:-1]
         if lake.has("raw_bounces", day)
     ]
-    frames.append(marketing_cloud.source.bounces(server_time.day_window(days[-1], OFFSET)))
-    return pd.concat([frame["subscriber_key"] for frame in frames]).drop_duplicates().tolist()
+    last = marketing_cloud.source.bounces(server_time.day_window(days[-1], OFFSET))
+    return pd.concat([*keys, last["subscriber_key"]]).drop_duplicates().tolist()
 
 
 def flagged_keys(crm: Crm, policy: SyncPolicy) -> list[str]:
@@ -138,13 +138,13 @@ def held_subscribers(
     installation.demand_possible(rules)
     source = marketing_cloud.source
     if installation.settings.held == HELD_BY_KEY:
-        keys = _bounced_keys(installation, marketing_cloud, server_time.evidence_days(day, rules))
+        keys = bounced_keys(installation, marketing_cloud, server_time.evidence_days(day, rules))
         carried = installation.ledger().carried(day)["subscriber_key"]
         held = source.held([*keys, *carried, *flagged_keys(crm, rules)])
     else:
         held = source.held()
         if held.empty:  # can that be? SFMC is asked for today's bounced keys one by one
-            held = source.held(_bounced_keys(installation, marketing_cloud, [day]))
+            held = source.held(bounced_keys(installation, marketing_cloud, [day]))
     return dg.Output(
         held,
         metadata={

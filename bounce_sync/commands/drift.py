@@ -14,6 +14,7 @@ from rich.table import Table
 from bounce_sync import stopping
 from bounce_sync.commands import output, releases
 from bounce_sync.commands.runner import Runner, RunReport, running
+from bounce_sync.storage import LATEST
 from bounce_sync.tables import AGREES, CLEAR, FINDINGS, OUTCOMES, REFRESH, SET
 
 DRIFT, UPDATES = "crm_drift", "crm_drift_updates"
@@ -49,7 +50,7 @@ def drift(
         output.progress("Comparing all of Held with all of flagged")
         found = runner.execute(MEND_JOB, assets=[DRIFT], tags=tags, config=config)
         if not as_json and DRIFT in found.materialised:
-            _show(found)
+            _show(found, runner)
         if mend and found.success and _changes(found) and (yes or _agreed(found)):
             written = runner.execute(
                 MEND_JOB, assets=[UPDATES], tags=tags, config={UPDATES: {"dry_run": False}}
@@ -59,6 +60,12 @@ def drift(
     elif written is not None and written.success:
         _tell(written)
     wrong = written if written is not None and not written.success else found
+    if wrong.blocked_by:
+        output.ERRORS.print(
+            f"The check {wrong.blocked_by} stops a mend: nothing was written to the CRM.",
+            style="bold red",
+            markup=False,
+        )
     if wrong.error:
         output.ERRORS.print(wrong.error, style="red", markup=False, soft_wrap=True)
     if not wrong.success and (mend or DRIFT not in wrong.materialised):
@@ -73,7 +80,7 @@ def _agreed(found: RunReport) -> bool:
     return click.confirm(f"Write these {_changes(found):,} changes?", err=True)
 
 
-def _show(found: RunReport) -> None:
+def _show(found: RunReport, runner: Runner) -> None:
     table = Table(box=box.SIMPLE)
     table.add_column("finding")
     table.add_column("records", justify="right")
@@ -87,6 +94,15 @@ def _show(found: RunReport) -> None:
         f"To mend: {sets:,} to set, {refreshes:,} to refresh, {clears:,} to clear. "
         f"SFMC and the CRM agree on {found.number(DRIFT, AGREES):,}."
     )
+    rows = runner.lake.path(DRIFT, LATEST)
+    for said in (_not_asked(found), f"Each key and record, with its finding: {rows}"):
+        if said:
+            output.RESULTS.print(said, markup=False, soft_wrap=True)
+
+
+def _not_asked(found: RunReport) -> str | None:
+    """What the report can't know, in words."""
+    return found.materialised.get(DRIFT, {}).get("not asked")
 
 
 def _tell(written: RunReport) -> None:
@@ -105,6 +121,7 @@ def _line(
         "findings": {
             finding: found.number(DRIFT, finding.replace("_", " ")) for finding in FINDINGS
         },
+        "not_asked": _not_asked(found),
         **{each: found.number(DRIFT, f"to {each}") for each in (SET, REFRESH, CLEAR)},
         **{each: last.number(UPDATES, each) for each in OUTCOMES},
         "seconds": round(seconds, 1),

@@ -201,6 +201,8 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def _report(result: dg.ExecuteInProcessResult) -> RunReport:
+    from bounce_sync.assets.checks import WHAT_TO_DO
+
     materialised: dict[str, dict[str, Any]] = {}
     failed, blocked_by, error = [], None, None
     for event in result.all_events:
@@ -214,7 +216,11 @@ def _report(result: dg.ExecuteInProcessResult) -> RunReport:
             if not evaluation.passed:
                 failed.append(evaluation.check_name)
                 if evaluation.blocking and blocked_by is None:
-                    blocked_by, error = evaluation.check_name, evaluation.description
+                    blocked_by = evaluation.check_name
+                    advice = evaluation.metadata.get(WHAT_TO_DO)
+                    error = " ".join(
+                        [evaluation.description or "", *([str(advice.value)] if advice else [])]
+                    )
         elif event.is_step_failure and error is None:
             error = _innermost(event.step_failure_data.error)
         elif event.is_run_failure and error is None:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bounce_sync.cli import cli
+from bounce_sync.storage import LATEST
 from bounce_sync_tests.installation import Installation, installed
 from bounce_sync_tests.tenant import Tenant, crm_time, day_before, last_day
 
@@ -46,7 +47,30 @@ def test_it_tells_what_drifted_and_writes_nothing(here: Installation) -> None:
     assert told.exit_code == 0, told.output
     assert "not_flagged" in told.stdout
     assert "To mend: 1 to set, 0 to refresh, 0 to clear" in told.stdout
+    assert str(here.runner.lake.path("crm_drift", LATEST)) in told.stdout, "where the rows are"
     assert here.writes() == 0
+
+
+def test_a_tenant_that_lists_nobody_and_holds_somebody_is_refused(tmp_path: Path) -> None:
+    tenant = Tenant()
+    tenant.bounce(tenant.subscriber(tenant.contact(), "Held"), last_day())
+    with installed(tenant, tmp_path) as here:
+        with here.store() as store:
+            store.set_setting("subscriber_status_filter", "silent")
+        told = drift()
+    assert told.exit_code == 1
+    assert "SFMC_HELD=by_key" in told.stderr
+
+
+def test_it_says_whom_it_could_not_ask_for(tmp_path: Path) -> None:
+    tenant = Tenant()
+    tenant.bounce(tenant.subscriber(tenant.contact(), "Held"), last_day())
+    tenant.bounce(tenant.subscriber(tenant.contact(), "Held"), LONG_AGO)
+    with installed(tenant, tmp_path, SFMC_HELD="by_key"):
+        told, said = drift(), line()
+    assert "others may be Held, too" in told.stdout
+    assert said["not_asked"] in told.stdout
+    assert said["findings"]["not_flagged"] == 1, "who bounced yesterday is asked for"
 
 
 def test_without_a_terminal_it_mends_only_after_a_yes(here: Installation) -> None:
@@ -81,7 +105,9 @@ def test_a_guard_stops_a_mend_and_not_the_report(tmp_path: Path) -> None:
         assert drift().exit_code == 0
         stopped = drift("--mend", "--yes")
         assert stopped.exit_code == 1
-        assert "addresses" in stopped.stderr
+        assert "The check addresses_agree stops a mend" in stopped.stderr
+        assert "120 of 120 compared addresses differ" in stopped.stderr
+        assert "`bounce-sync drift --mend --allow-mismatch`" in stopped.stderr
         assert line("--mend", "--yes")["stopped"] == "addresses_agree"
         assert line("--mend", "--yes", "--allow-mismatch")["stopped"] is None
         assert here.writes() == 0
