@@ -288,12 +288,15 @@ def written(path: Path, at: str) -> None:
     os.utime(path, (stamp, stamp))
 
 
-def test_a_file_without_a_day_speaks_for_its_bounces_and_the_day_before_it(tmp_path: Path) -> None:
-    path = put(tmp_path, "bounces.csv", HEADER, ROW)
+def test_a_file_without_a_day_speaks_from_first_bounce_to_last_and_for_the_day_before_it(
+    tmp_path: Path,
+) -> None:
+    path = put(tmp_path, "bounces.csv", HEADER, ROW, ROW.replace("6/15", "6/11"))
     written(path, "2026-06-17T09:00Z")
     assert len(bounces(tmp_path)) == 1
-    assert bounces(tmp_path, on="2026-06-16").empty
-    for other in ("2026-06-13", "2026-06-17"):
+    for empty in ("2026-06-12", "2026-06-16"):
+        assert bounces(tmp_path, on=empty).empty
+    for other in ("2026-06-10", "2026-06-17"):
         with pytest.raises(FileMissing, match="file of bounces"):
             bounces(tmp_path, on=other)
 

@@ -122,7 +122,13 @@ class FilesSource:
                 self._say(f"{file.name} holds the same as another file; it is taken once.")
                 continue
             seen.add(digest)
-            tables += list(self._bounces(kind, file, content, window))
+            first, last = window.end, window.start
+            for table in self._bounces(kind, file, content):
+                if len(table):
+                    span = pc.min_max(table["event_at"]).as_py()
+                    first, last = min(first, span["min"]), max(last, span["max"])
+                tables.append(self._ours(_within(table, window)))
+            is_known_whole |= first < window.start and window.end <= last
         found = rows.finish_bounces(tables)
         if found.empty and not is_known_whole:
             raise FileMissing(
@@ -143,7 +149,8 @@ class FilesSource:
         for it even where they hold none.
 
         What was written before the window had ended can't hold all of it. A file of bounces without
-        a day in its name speaks for the days of its bounces, and for one that had just ended.
+        a day in its name speaks for a day that had just ended; for those between its first bounce
+        and its last its rows speak.
         """
         files = self._folder.files()
         kind: Kind = "bounces" if files["bounces"] else "staging"
@@ -177,9 +184,7 @@ class FilesSource:
         )
         return kind, chosen + undated, is_known_whole
 
-    def _bounces(
-        self, kind: Kind, file: ExportFile, content: bytes, window: Window
-    ) -> Iterator[pa.Table]:
+    def _bounces(self, kind: Kind, file: ExportFile, content: bytes) -> Iterator[pa.Table]:
         own = self._own_window(kind, file)
         for chunk in self._chunks(kind, file, content):
             got = self._columns(kind, chunk)
@@ -197,7 +202,7 @@ class FilesSource:
                     rows.demand(pc.is_valid(times), place, "EventDate is empty")
             except UnreadableAnswer as error:
                 raise chunk.located(error) from None
-            yield self._ours(_within(table, window))
+            yield table
 
     def _own_window(self, kind: Kind, file: ExportFile) -> Window | None:
         """The day that a file of bounces is for, where its name says so."""
