@@ -59,7 +59,8 @@ Row = dict[str, str]
 class Round:
     """Rows of both data extensions that can go at once: one row a key in each.
 
-    `changes` are the indexes of the plan's rows that they carry.
+    They are found by the key without case, as SFMC compares primary keys. `changes` are the indexes
+    of the plan's rows that they carry.
     """
 
     sets: dict[str, Row] = field(default_factory=dict)
@@ -73,7 +74,8 @@ def rounds(
     """The plan's changes (action set, refresh or clear) as rows, in as few rounds as can be.
 
     A data extension has one row a key, with one ContactId, one LeadId and one FlagDate: a key whose
-    records need different dates, or that leads to two records of one object, takes several rounds.
+    records need different dates, or that leads to two records of one object, takes several rounds;
+    so do keys that differ only in case, as ids of 15 characters can.
     Of `staging` (`tables.ConfirmedBounceStaging`) come the details of the bounce. Times are UTC in
     ISO form; with `date_is_day` FlagDate is the day alone. Raises `ValueError` for a record that
     isn't a Contact or a Lead.
@@ -109,7 +111,7 @@ def _row(change: Any, bounces: pd.DataFrame, run_id: str, date_is_day: bool) -> 
 def _joins(into: Round, change: Any, row: Row) -> bool:
     """Put the row into the round, if its key has no other row there or one that it completes."""
     rows = into.releases if change.action == CLEAR else into.sets
-    there = rows.setdefault(row["SubscriberKey"], {})
+    there = rows.setdefault(row["SubscriberKey"].casefold(), {})
     if any(there.get(name, value) != value for name, value in row.items()):
         return False
     if there and there.get("FlagDate") != row.get("FlagDate"):

@@ -110,6 +110,16 @@ def test_records_that_need_different_dates_take_two_rounds() -> None:
         rounds(changes({"subscriber_key": "k", "object": "Account"}), staging(), "run-1")
 
 
+def test_keys_that_differ_only_in_case_take_two_rounds(tenant: Tenant) -> None:
+    """To SFMC they are one primary key, to the CRM two people."""
+    twins = "003Dn00000Aabcq", "003Dn00000AaBCq"
+    plan = changes(*({"subscriber_key": key, "record_id": to_18(key)} for key in twins))
+    with tenant.served() as address, delivery(address, say=tenant.said.append) as sender:
+        for each in rounds(plan, staging(*twins), "run-1"):
+            sender.send(each)
+    assert tenant.said.count("Hard_Bounce_Staging_DE holds 1 row(s).") == 2
+
+
 def test_a_plan_reaches_the_crm(tenant: Tenant) -> None:
     records(tenant)
     sets = changes(
