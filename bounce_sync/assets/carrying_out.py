@@ -56,13 +56,14 @@ def carry_out(
 
     def by_journey(journal: Journal) -> JourneyWriter:
         return JourneyWriter(
-            stack.enter_context(journeys.delivery(context.log.info)),
+            stack.enter_context(journeys.delivery(context.log.info, stopping.requested)),
             RecordReader(crm.connection),
             journal,
             bounces(),
             run_id,
             settings.journey_wait,
             context.log.info,
+            stopping.requested,
         )
 
     with (

@@ -6,6 +6,7 @@ the run serves its own sandbox for as long as it lives.
 
 import contextlib
 import dataclasses
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -103,12 +104,17 @@ class Journeys(dg.ConfigurableResource):
     installation: dg.ResourceDependency[Installation]
 
     @contextlib.contextmanager
-    def delivery(self, say: Callable[[str], None]) -> Iterator[JourneyDelivery]:
-        """The parent account's data extensions and automations."""
+    def delivery(
+        self, say: Callable[[str], None], stop: threading.Event
+    ) -> Iterator[JourneyDelivery]:
+        """The parent account's data extensions and automations, until `stop` is set."""
         connection = MarketingCloudConnection(self.installation.account())
         try:
             yield JourneyDelivery(
-                connection, say, longest_run=self.installation.settings.journey_wait
+                connection,
+                say,
+                longest_run=self.installation.settings.journey_wait,
+                stop=stop,
             )
         finally:
             connection.close()

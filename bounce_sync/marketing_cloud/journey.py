@@ -9,8 +9,9 @@ says what became of a record: whoever calls this reads the CRM afterwards
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,7 +129,8 @@ def _iso(utc: pd.Timestamp, date_is_day: bool) -> str:
 class JourneyDelivery:
     """Fills the data extensions of the parent's account and runs the automations.
 
-    An automation is looked at in growing intervals for up to `longest_run` seconds.
+    An automation is looked at in growing intervals for up to `longest_run` seconds. `stop`, once
+    set, ends that (for SIGTERM): what runs goes on without us, nothing more is started.
     """
 
     def __init__(
@@ -138,15 +140,14 @@ class JourneyDelivery:
         *,
         longest_run: float = 900.0,
         first_pause: float = 0.5,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        stop: threading.Event | None = None,
     ) -> None:
         self._connection = connection
         self._unit = connection.account.account_id
         self._extensions = DataExtensions(connection, self._unit)
         self._say = say or (lambda line: None)
         self._longest_run, self._first_pause = longest_run, first_pause
-        self._sleep, self._clock = sleep, clock
+        self._stop = stop or threading.Event()
 
     def check(self) -> None:
         """Raise `DataExtensionDiffers` unless both data extensions are as they have to be."""
@@ -156,18 +157,22 @@ class JourneyDelivery:
     def send(self, this: Round) -> None:
         """Fill both data extensions, count them back, then run set and, after it, release.
 
-        A data extension without rows is emptied and its automation left alone. When this returns,
-        SFMC has taken the rows into the Journeys, which go on by themselves. Raises `WriteFailed`
-        before anything is started if a data extension doesn't hold exactly the rows,
+        A data extension without rows is emptied and its automation left alone; nothing is touched
+        while an automation that an earlier run started goes on. When this returns, SFMC has taken
+        the rows into the Journeys, which go on by themselves, unless `stop` was set. Raises
+        `WriteFailed` before anything is started if a data extension doesn't hold exactly the rows,
         `AutomationFailed` if an automation ends badly or doesn't end.
         """
         self.check()
+        for key in (SET_AUTOMATION, RELEASE_AUTOMATION):
+            self._end_of(key)
+        if self._stop.is_set():
+            return
         self._fill(STAGING.key, this.sets.values())
         self._fill(RELEASES.key, this.releases.values())
-        if this.sets:
-            self._run(SET_AUTOMATION)
-        if this.releases:
-            self._run(RELEASE_AUTOMATION)
+        for key, rows in ((SET_AUTOMATION, this.sets), (RELEASE_AUTOMATION, this.releases)):
+            if rows and not self._stop.is_set():
+                self._run(key)
 
     def _fill(self, key: str, rows: Iterable[Row]) -> None:
         wanted: Sequence[Row] = list(rows)
@@ -183,22 +188,34 @@ class JourneyDelivery:
         self._say(f"{key} holds {there} row(s).")
 
     def _run(self, key: str) -> None:
-        place = Place(f"automation {key}", self._unit)
-        path = f"automation/v1/automations/key:{key}"
+        place = self._place(key)
         # A run that may have begun isn't started again: the CRM will tell.
         self._connection.rest(
-            "POST", f"{path}/actions/runallonce", place, payload={}, repeatable=False
+            "POST", f"{_path(key)}/actions/runallonce", place, payload={}, repeatable=False
         )
-        until = self._clock() + self._longest_run
-        pause = self._first_pause
-        while (status := self._status(path, place)) == _RUNNING:
-            if self._clock() >= until:
-                raise AutomationFailed(place, f"Still running after {self._longest_run:g} seconds")
-            self._sleep(pause)
-            pause = min(pause * 1.5, 15.0)
+        status = self._end_of(key)
         if status in _NEVER_ENDED_WELL:
             raise AutomationFailed(place, f"It ended as {_NEVER_ENDED_WELL[status]}")
 
-    def _status(self, path: str, place: Place) -> int | None:
-        told = self._connection.rest("GET", path, place)
+    def _end_of(self, key: str) -> int | None:
+        """The automation's status once it doesn't run, or once we are asked to stop."""
+        until, pause = time.monotonic() + self._longest_run, self._first_pause
+        while (status := self._status(key)) == _RUNNING and not self._stop.is_set():
+            if time.monotonic() >= until:
+                raise AutomationFailed(
+                    self._place(key), f"Still running after {self._longest_run:g} seconds"
+                )
+            self._stop.wait(pause)
+            pause = min(pause * 1.5, 15.0)
+        return status
+
+    def _status(self, key: str) -> int | None:
+        told = self._connection.rest("GET", _path(key), self._place(key))
         return told.get("statusId") if isinstance(told, dict) else None
+
+    def _place(self, key: str) -> Place:
+        return Place(f"automation {key}", self._unit)
+
+
+def _path(key: str) -> str:
+    return f"automation/v1/automations/key:{key}"

@@ -336,5 +336,5 @@ class RunStopped(SalesforceError):
         super().__init__(
             "writing",
             f"stopped as asked after {settled:,} of {settled + remaining:,} changes.",
-            "What was sent is settled; run again for the rest.",
+            "Run again for the rest; what is still open is settled first.",
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -164,6 +166,46 @@ def test_an_automation_that_fails_is_told(tenant: Tenant) -> None:
         pytest.raises(AutomationFailed, match=r"bounce_sync_set.*ended as Error"),
     ):
         sender.send(rounds(changes({"subscriber_key": "k"}), staging(), "run-1")[0])
+
+
+def running(tenant: Tenant, automation: str) -> None:
+    """A run of the automation that somebody started before, and that goes on."""
+    with tenant.store.transaction():
+        tenant.store.execute(
+            "INSERT INTO automation_run SELECT 'earlier', object_id, ? FROM automation"
+            " WHERE customer_key = ?",
+            (os.getpid(), automation),
+        )
+        tenant.store.execute(
+            "UPDATE automation SET status_id = 3, last_run_instance_id = 'earlier'"
+            " WHERE customer_key = ?",
+            (automation,),
+        )
+
+
+@pytest.mark.parametrize("automation", [journey.SET_AUTOMATION, journey.RELEASE_AUTOMATION])
+def test_nothing_is_touched_under_an_automation_that_still_runs(
+    tenant: Tenant, automation: str
+) -> None:
+    with tenant.served() as address:
+        running(tenant, automation)
+        with (
+            delivery(address, say=tenant.said.append, longest_run=0) as sender,
+            pytest.raises(AutomationFailed, match=rf"{automation}.*Still running"),
+        ):
+            sender.send(rounds(changes({"subscriber_key": "k"}), staging(), "run-1")[0])
+    assert tenant.said == []
+
+
+def test_whoever_is_asked_to_stop_waits_for_nothing_and_starts_nothing(tenant: Tenant) -> None:
+    records(tenant)
+    stop = threading.Event()
+    stop.set()
+    with tenant.served() as address:
+        running(tenant, journey.RELEASE_AUTOMATION)
+        with delivery(address, stop=stop) as sender:
+            sender.send(rounds(changes({"subscriber_key": "k"}), staging(), "run-1")[0])
+        assert crm(tenant, "Contact", CONTACT)[0] == 0
 
 
 def test_a_data_extension_without_a_column_is_refused(tenant: Tenant) -> None:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import pandas as pd
+
+from bounce_sync.journey_writing import JourneyWriter
 from bounce_sync.ledger import Ledger
+from bounce_sync.marketing_cloud import connection as marketing_cloud
+from bounce_sync.marketing_cloud.journey import JourneyDelivery
+from bounce_sync.rules.crm_facts import CrmFacts
+from bounce_sync.salesforce import connection as salesforce
+from bounce_sync.salesforce.reading import RecordReader
+from bounce_sync.services import Services
 from bounce_sync_tests.installation import installed
-from bounce_sync_tests.tenant import Tenant, crm_time, last_day
+from bounce_sync_tests.tenant import Tenant, crm_time, last_day, to_18
 
 DAY = last_day()
 OLD = "2026-01-02T03:04:05.000Z"
@@ -69,6 +80,44 @@ def test_what_does_not_arrive_in_time_is_pending_and_settled_by_the_next_run(
         assert installation.run(DAY).line()["written"] == 1
         assert ledger.open_intents().empty
         assert all(flag for flag, _ in installation.flags().values())
+
+
+def test_each_round_is_looked_at_again_before_it_is_sent(tmp_path: Path) -> None:
+    tenant = Tenant()
+    for key in ("003Dn00000Aabcq", "003Dn00000AaBCq"):  # one primary key, to SFMC
+        tenant.contacts.append({"Id": to_18(key), "Email": "twin@ok.example"})
+        tenant.bounce(tenant.subscriber(key, "Held", "twin@ok.example"), DAY)
+    with installed(tenant, tmp_path, **JOURNEY) as installation, contextlib.ExitStack() as stack:
+        installation.has_fetched_nothing_before(DAY)
+        installation.run(DAY, dry_run=True)
+        settings, lake = installation.runner.settings, installation.runner.lake
+        plan, ledger = lake.read("crm_flag_changes", DAY), Ledger(settings.ledger)
+        services = stack.enter_context(Services(settings))
+        crm = stack.enter_context(salesforce.Connection(services.org()))
+        sfmc = stack.enter_context(
+            contextlib.closing(marketing_cloud.Connection(services.account()))
+        )
+        stack.enter_context(ledger.writer(60))
+        writer = JourneyWriter(
+            JourneyDelivery(sfmc),
+            RecordReader(crm),
+            ledger.run_journal("run", DAY),
+            lake.read("confirmed_bounce_staging", DAY),
+            "run",
+            settings.journey_wait,
+            lambda _: None,
+            threading.Event(),
+        )
+        flagged: list[int] = []
+
+        def second_is_overtaken(rows: pd.DataFrame) -> pd.DataFrame:
+            flagged.append(sum(flag for flag, _ in installation.flags().values()))
+            return rows if len(flagged) == 1 else rows.iloc[:0]
+
+        facts = CrmFacts(**plan.attrs["facts"])
+        assert len(writer.write(plan, facts, review=second_is_overtaken)) == 1
+        assert flagged == [0, 1]
+        assert sum(flag for flag, _ in installation.flags().values()) == 1
 
 
 def test_matching_by_email_is_refused_at_the_start(tmp_path: Path) -> None:

@@ -54,3 +54,26 @@ def test_what_is_in_flight_is_settled_and_the_next_run_goes_on(tmp_path: Path) -
 
         goes_on = installation.run(DAY, tags={ALLOW_CHANGES: "true"})
         assert goes_on.line()["written"] == PEOPLE - flagged
+
+
+def test_a_journey_is_not_waited_for(tmp_path: Path) -> None:
+    tenant = Tenant()
+    contact = tenant.contact(Other__c="0", Other_Date__c="2026-01-02T03:04:05.000Z")
+    tenant.bounce(tenant.subscriber(contact, "Held"), DAY)
+    with installed(tenant, tmp_path, BOUNCE_SYNC_DELIVERY="journey") as installation:
+        installation.has_fetched_nothing_before(DAY)
+        with installation.store() as store:
+            # A Journey that somebody pointed at other fields: what it writes is never seen.
+            store.set_setting("flag_field", "Other__c")
+            store.set_setting("date_field", "Other_Date__c")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bounce_sync.cli", "run", "--partition", DAY],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        eventually("the Journey to write", installation.writes)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate()
+        assert process.returncode == 1, said
+        assert "stopped as asked after 0 of 1 changes" in " ".join(said.split())
+        assert len(Ledger(installation.runner.settings.ledger).open_intents()) == 1
