@@ -23,6 +23,7 @@ def lake_io_manager(context: dg.InitResourceContext) -> LakeIOManager:
 
 
 installation = Installation()
+marketing_cloud_api = MarketingCloud(installation=installation)
 
 defs = dg.Definitions(
     assets=[
@@ -41,8 +42,8 @@ defs = dg.Definitions(
     sensors=automation.SENSORS,
     resources={
         "installation": installation,
-        "marketing_cloud": MarketingCloud(installation=installation),
-        "journeys": Journeys(installation=installation),
+        "marketing_cloud": marketing_cloud_api,
+        "journeys": Journeys(installation=installation, marketing_cloud=marketing_cloud_api),
         "crm": Crm(installation=installation),
         "policy": editable_policy(),
         "io_manager": lake_io_manager,

@@ -201,6 +201,7 @@ def crm_flag_updates(
                 )
             ),
             **descriptions.released_guards(done.released),
+            "sfmc calls": journeys.calls,
             "salesforce calls": crm.calls,
         },
     )

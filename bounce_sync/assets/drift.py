@@ -255,6 +255,7 @@ def crm_drift_updates(
             "already as planned": done.delivered.already,
             "read back": done.delivered.read_back["compared"],
             **descriptions.released_guards(done.released),
+            "sfmc calls": journeys.calls,
             "salesforce calls": crm.calls,
         },
     )

@@ -98,28 +98,6 @@ class Installation(dg.ConfigurableResource):
         return self._services.facts(reader)
 
 
-class Journeys(dg.ConfigurableResource):
-    """SFMC as the one who writes, for the delivery `journey`."""
-
-    installation: dg.ResourceDependency[Installation]
-
-    @contextlib.contextmanager
-    def delivery(
-        self, say: Callable[[str], None], stop: threading.Event
-    ) -> Iterator[JourneyDelivery]:
-        """The parent account's data extensions and automations, until `stop` is set."""
-        connection = MarketingCloudConnection(self.installation.account())
-        try:
-            yield JourneyDelivery(
-                connection,
-                say,
-                longest_run=self.installation.settings.journey_wait,
-                stop=stop,
-            )
-        finally:
-            connection.close()
-
-
 class MarketingCloud(dg.ConfigurableResource):
     """SFMC, by the source that SFMC_SOURCE names."""
 
@@ -152,6 +130,36 @@ class MarketingCloud(dg.ConfigurableResource):
     def calls(self) -> int:
         """API calls so far; 0 where nothing was asked."""
         return self._source.calls if self._source is not None else 0
+
+
+class Journeys(dg.ConfigurableResource):
+    """SFMC as the one who writes, for the delivery `journey`."""
+
+    installation: dg.ResourceDependency[Installation]
+    marketing_cloud: dg.ResourceDependency[MarketingCloud]
+    _calls: int = PrivateAttr(default=0)
+
+    @contextlib.contextmanager
+    def delivery(
+        self, say: Callable[[str], None], stop: threading.Event
+    ) -> Iterator[JourneyDelivery]:
+        """The parent account's data extensions and automations, until `stop` is set."""
+        connection = MarketingCloudConnection(self.installation.account())
+        try:
+            yield JourneyDelivery(
+                connection,
+                say,
+                longest_run=self.installation.settings.journey_wait,
+                stop=stop,
+            )
+        finally:
+            self._calls += connection.calls
+            connection.close()
+
+    @property
+    def calls(self) -> int:
+        """SFMC's API calls so far, those that read included."""
+        return self.marketing_cloud.calls + self._calls
 
 
 class Crm(dg.ConfigurableResource):

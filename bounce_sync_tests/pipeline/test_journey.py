@@ -45,7 +45,8 @@ def test_sets_refreshes_and_clears_arrive_as_by_the_api(tmp_path: Path) -> None:
         installation.has_fetched_nothing_before(DAY)
         outcome = installation.run(DAY)
         assert outcome.success, outcome.error
-        assert outcome.line()["written"] == 5
+        line = outcome.line()
+        assert line["written"] == 5
         assert installation.flags() == expected
         with installation.store() as store:
             assert {api for (api,) in store.execute("SELECT DISTINCT api FROM crm_write")} == {
@@ -54,6 +55,7 @@ def test_sets_refreshes_and_clears_arrive_as_by_the_api(tmp_path: Path) -> None:
         assert Ledger(installation.runner.settings.ledger).open_intents().empty
         again = installation.run(DAY).line()
         assert (again["none"], again["written"]) == (3, 0)
+        assert again["api_calls"]["sfmc"] < line["api_calls"]["sfmc"]
 
 
 def test_what_does_not_arrive_in_time_is_pending_and_settled_by_the_next_run(
