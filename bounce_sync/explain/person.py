@@ -8,7 +8,7 @@ import pandas as pd
 
 from bounce_sync.explain.lake_rows import LakeRows
 from bounce_sync.ledger import Ledger
-from bounce_sync.rules.addresses import normalise
+from bounce_sync.rules.addresses import spellings
 from bounce_sync.rules.identity import object_of, record_id
 
 _MOST_HOPS = 4
@@ -52,10 +52,11 @@ def identify(asked: str, lake: LakeRows, ledger: Ledger) -> Person:
     spelled = record_id(asked)
     if spelled and object_of(spelled):
         person.records.add(spelled)
-    elif address := normalise(asked):
+    else:
+        addresses = spellings(asked)
         for asset in ("held_subscribers", "confirmed_bounce_staging", "raw_bounces"):
-            person.add(lake.having(asset, email_address=[address]))
-        person.add(lake.having("crm_flag_state", email=[address]))
+            person.add(lake.having(asset, email_address=addresses))
+        person.add(lake.having("crm_flag_state", email=addresses))
     person.spread()
     for _ in range(_MOST_HOPS):
         known = len(person.keys), len(person.records)

@@ -26,6 +26,22 @@ def normalise(address: str) -> str | None:
     return (_folded(local) + at + _domain(domain) if at else _folded(text)) or None
 
 
+def spellings(address: str) -> set[str]:
+    """How an address may be written that is the same: its domain in letters or in ASCII; case
+    aside. Without an @ it is merely text."""
+    text = unicodedata.normalize("NFC", address).strip()
+    local, at, domain = text.rpartition("@")
+    if not at:
+        return {text}
+    in_ascii = _domain(domain)
+    try:
+        in_letters = idna.decode(in_ascii)
+    except idna.IDNAError:
+        in_letters = in_ascii
+    domains = {domain, in_ascii, in_letters}
+    return {name + at + each for name in {local, _folded(local)} for each in domains}
+
+
 def domain_of(address: str) -> str | None:
     """The one spelling of an address's domain; None where it has none."""
     _, at, domain = (normalise(address) or "").rpartition("@")

@@ -123,6 +123,15 @@ def test_everybody_s_story_is_found_by_key_record_and_address(
     assert ANNA[:15] not in story.keys, "an id of 15 characters has a case"
 
 
+@pytest.mark.parametrize("stored", ["Jörg@exämple.de", "jörg@xn--exmple-cua.de"])
+@pytest.mark.parametrize("asked", ["JÖRG@EXÄMPLE.DE", "jörg@xn--exmple-cua.de"])
+def test_an_address_is_found_however_its_domain_is_written(
+    tmp_path: Path, ledger: Ledger, stored: str, asked: str
+) -> None:
+    store(tmp_path, "held_subscribers", MONDAY, held("joerg", stored, "2026-02-03T09:00"))
+    assert explain(asked, str(tmp_path), ledger).keys == ("joerg",)
+
+
 def test_the_timeline_is_in_order_and_says_what_happened(lake: Path, ledger: Ledger) -> None:
     story = explain(ANN, str(lake), ledger)
     assert [event.at for event in story.timeline] == sorted(event.at for event in story.timeline)
@@ -131,6 +140,7 @@ def test_the_timeline_is_in_order_and_says_what_happened(lake: Path, ledger: Led
     assert f"Confirmed on {MONDAY} by the bounce of 2026-02-02 15:00:00 (1 bounce in" in told
     assert "through a Lead that was converted into it" in told
     assert f"Decided for {TUESDAY}: nothing to do, still_held" in told
+    assert f"SFMC's status of {ANN}: Active" in told
     assert (
         "Wrote flag off to on and date empty to 2026-02-02 10:00:00 (set, held) by run r1" in told
     )
