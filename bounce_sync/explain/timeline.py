@@ -87,7 +87,7 @@ def statuses(rows: pd.DataFrame) -> Iterator[Event]:
                 first["read_at"],
                 STATUS,
                 key,
-                f"SFMC's status: {first['status']}",
+                f"SFMC's status of {key}: {first['status']}",
                 until=last["read_at"],
                 details={"status": first["status"]},
             )
