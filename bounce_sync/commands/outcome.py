@@ -22,6 +22,8 @@ class Outcome:
     report: RunReport | None = None
     fetched: list[RunReport] = field(default_factory=list)
     missing_days: list[str] = field(default_factory=list)
+    caught_up: int | None = None
+    """Bounces of all days of a catch-up."""
     seconds: float = 0.0
     error: str | None = None
 
@@ -48,7 +50,9 @@ class Outcome:
             "run_id": report.run_id,
             "dry_run": self.dry_run,
             "stopped": report.blocked_by,
-            "raw_bounces": report.number("raw_bounces", "rows"),
+            "raw_bounces": (
+                report.number("raw_bounces", "rows") if self.caught_up is None else self.caught_up
+            ),
             "held_subscribers": report.number("held_subscribers", "rows"),
             "staged": report.number("confirmed_bounce_staging", "rows"),
             **plan,

@@ -18,14 +18,22 @@ from bounce_sync.commands.runner import Runner, RunReport, last_finished_day, ru
 from bounce_sync.rules import server_time
 from bounce_sync.rules.policy import SyncPolicy
 from bounce_sync.settings import ImportSettings
-from bounce_sync.storage import MissingTable
 from bounce_sync.tables import DAILY_TABLES
 
 Say = Callable[[str], None]
 
+_NAMED = 10
+"""Days that a message names, of those that are missing."""
 
-def fetch_missing(runner: Runner, days: list[str], say: Say) -> list[RunReport]:
-    """Fetches the days that the lake lacks and that can be fetched, one run each."""
+
+def fetch_missing(
+    runner: Runner, days: list[str], say: Say, *, needs_all: bool = False
+) -> list[RunReport]:
+    """Fetches the days that the lake lacks and that can be fetched, one run each.
+
+    Where every day is needed, the first that can't be fetched is the last that is tried: SFMC may
+    be away, and each try would wait for it.
+    """
     wanted = [day for day in days if not runner.lake.has("raw_bounces", day)]
     reports = []
     for number, day in enumerate(wanted, start=1):
@@ -33,6 +41,8 @@ def fetch_missing(runner: Runner, days: list[str], say: Say) -> list[RunReport]:
             break
         say(f"Fetching the bounces of {day} ({number} of {len(wanted)})")
         reports.append(runner.materialise(day, ["raw_bounces"]))
+        if needs_all and not reports[-1].success:
+            break
     return reports
 
 
@@ -60,16 +70,19 @@ def daily(
             "bounces. Nothing was fetched and the CRM wasn't touched. Choose a later --from."
         )
         return outcome
-    outcome.fetched = fetch_missing(runner, [day for day in before if day >= earliest], say)
+    wanted = [day for day in before if day >= earliest]
+    outcome.fetched = fetch_missing(runner, wanted, say, needs_all=bool(first_day))
     outcome.missing_days = [day for day in before if not runner.lake.has("raw_bounces", day)]
     if stopping.requested.is_set():
         outcome.error = "Stopped by SIGTERM before anything was planned. Run again to go on."
-    elif first_day and (wrong := outcome.missing_days or _bad_days(runner, before)):
+    elif first_day and outcome.missing_days:
         failures = {report.error for report in outcome.fetched if report.error}
         outcome.error = (
-            f"Not every day from {first_day} to {partition} is in the lake: {', '.join(wrong)}. "
-            f"The CRM wasn't touched. {' '.join(sorted(failures))}"
+            f"Not every day from {first_day} to {partition} is in the lake: "
+            f"{_listed(outcome.missing_days)}. The CRM wasn't touched. {' '.join(sorted(failures))}"
         )
+    elif first_day and (refusals := _refusals(runner, days)):
+        outcome.error = f"{' '.join(refusals)} The CRM wasn't touched."
     else:
         assets = [
             asset
@@ -77,6 +90,8 @@ def daily(
             if not (dry_run and asset in (WRITER, REPORT))
             and not (first_day and asset == "raw_bounces")
         ]
+        if first_day:
+            outcome.caught_up = sum(runner.lake.count("raw_bounces", day) for day in days)
         say(f"{'Planning' if dry_run else 'Running'} {partition}")
         outcome.report = runner.materialise(partition, assets, tags=tags, policy=policy.stored())
         outcome.error = outcome.report.error
@@ -94,16 +109,22 @@ def _forgotten(runner: Runner, days: list[str]) -> list[str]:
     ]
 
 
-def _bad_days(runner: Runner, days: list[str]) -> list[str]:
+def _refusals(runner: Runner, days: list[str]) -> list[str]:
+    """Of the stored days that nothing may be built on, why and what to do."""
     from bounce_sync.assets import contracts
 
-    bad = []
+    refusals = []
     for day in days:
         try:
             contracts.load(runner.lake, "raw_bounces", day)
-        except (contracts.BadTable, MissingTable):
-            bad.append(day)
-    return bad
+        except contracts.BadTable as error:
+            refusals.append(str(error))
+    return refusals
+
+
+def _listed(days: list[str]) -> str:
+    more = f" and {len(days) - _NAMED} more" if len(days) > _NAMED else ""
+    return ", ".join(days[:_NAMED]) + more
 
 
 def _finished(_: click.Context, parameter: click.Parameter, value: Any) -> date | None:

@@ -86,7 +86,8 @@ def test_six_months_touch_the_crm_once(months: Months, installation: Installatio
     assert [sorted(each.materialised) for each in outcome.fetched] == [["raw_bounces"]] * 3
     assert lake.partitions("held_subscribers") == [DAY]
     assert lake.partitions("crm_flag_changes") == [DAY]
-    assert outcome.line()["written"] == 3
+    line = outcome.line()
+    assert (line["raw_bounces"], line["staged"], line["written"]) == (3, 3, 3)
     assert installation.flags() == months.expected
 
     again = installation.run(DAY, first_day=FORGOTTEN)
@@ -142,6 +143,34 @@ def test_a_forgotten_day_that_the_lake_lacks_is_refused(
     assert FORGOTTEN in (outcome.error or "")
     assert "SFMC has forgotten" in (outcome.error or "")
     assert outcome.fetched == []
+    assert installation.writes() == 0
+
+
+def test_a_day_that_cannot_be_fetched_is_the_last_that_is_tried(
+    months: Months, installation: Installation
+) -> None:
+    lacking = [day_before(DAY, days) for days in (3, 2, 1)]
+    months.stored_from(LATELY, installation, *lacking)
+    with installation.store() as store:
+        store.execute("UPDATE bounce SET bounce_category = 'Not of the list'")
+        store.execute("UPDATE bounce SET event_date = ?", (f"{lacking[1]} 12:00:00.000",))
+    outcome = installation.run(DAY, first_day=LATELY)
+    assert [report.success for report in outcome.fetched] == [True, False]
+    assert outcome.missing_days == lacking[1:]
+    assert ", ".join(lacking[1:]) in (outcome.error or "")
+    assert (outcome.fetched[-1].error or "?") in (outcome.error or "")
+    assert installation.writes() == 0
+
+
+def test_a_stored_day_that_breaks_its_contract_is_refused(
+    months: Months, installation: Installation
+) -> None:
+    months.stored_from(LATELY, installation)
+    lake = installation.runner.lake
+    lake.write("raw_bounces", LATELY, lake.read("raw_bounces", LATELY).drop(columns="event_at"))
+    outcome = installation.run(DAY, first_day=LATELY)
+    assert f"raw_bounces of {LATELY} breaks its contract" in (outcome.error or "")
+    assert f"materialise raw_bounces of {LATELY} again" in (outcome.error or "")
     assert installation.writes() == 0
 
 
