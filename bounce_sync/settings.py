@@ -25,6 +25,7 @@ from bounce_sync.environment import (
     Reader,
     environment,
 )
+from bounce_sync.marketing_cloud.files_format import FilesFormat
 from bounce_sync.rules import server_time
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ class Settings:
     ledger: str
     delivery: str
     journey_wait: float
+    start_date: date
     ca_bundle: str | None
     utc_offset: str
     source: SourceName
@@ -161,7 +163,6 @@ class Settings:
         if source == FILES:
             reader.demand("SFMC_FILES", "the source `files` reads a folder")
         marketing_cloud, salesforce = _services(reader, target)
-        reader.parsed("BOUNCE_SYNC_START_DATE", date.fromisoformat)
         reader.parsed("SFMC_UTC_OFFSET", server_time.parse_offset)
         reader.parsed("BOUNCE_SYNC_ALERTS", _receivers)
         reader.parsed("BOUNCE_SYNC_UI_URL", _web_address)
@@ -172,11 +173,12 @@ class Settings:
             ledger=reader.text("BOUNCE_SYNC_LEDGER") or f"sqlite:///{home / 'ledger.db'}",
             delivery=reader.text("BOUNCE_SYNC_DELIVERY"),
             journey_wait=reader.parsed("BOUNCE_SYNC_JOURNEY_WAIT", _positive),
+            start_date=reader.parsed("BOUNCE_SYNC_START_DATE", date.fromisoformat),
             ca_bundle=reader.parsed("BOUNCE_SYNC_CA_BUNDLE", _certificates),
             utc_offset=reader.text("SFMC_UTC_OFFSET"),
             source=cast("SourceName", source),
             files=reader.text("SFMC_FILES") or None,
-            files_format=reader.parsed("SFMC_FILES_FORMAT", _json_object),
+            files_format=reader.parsed("SFMC_FILES_FORMAT", _files_format),
             held=cast("HeldMode", reader.text("SFMC_HELD")),
             business_units=reader.parsed("SFMC_BUSINESS_UNITS", _numbers),
             marketing_cloud=marketing_cloud,
@@ -295,14 +297,15 @@ def _api_name(text: str) -> str:
     return text
 
 
-def _json_object(text: str) -> dict[str, Any]:
+def _files_format(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError:
         raise ValueError("not JSON") from None
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
-    return cast("dict[str, Any]", value)
+    FilesFormat.parse(value)
+    return value
 
 
 def _numbers(text: str) -> tuple[str, ...]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +76,30 @@ def test_a_jwt_key_stands_for_a_secret(tmp_path: Path) -> None:
     settings = Settings.load(environ)
     assert settings.salesforce is not None
     assert settings.salesforce.jwt_key == "PEM"
+
+
+@pytest.mark.parametrize("command", [["run"], ["run", "--partition", "2026-01-02"], ["drift"]])
+def test_a_command_names_what_the_definitions_read_with_the_rest(
+    command: list[str], tmp_path: Path
+) -> None:
+    """In a process of its own: the definitions read their part when they are imported."""
+    wrong = {"BOUNCE_SYNC_TARGET": "live", "SFMC_UTC_OFFSET": "CST"}
+    given = [sys.executable, "-m", "bounce_sync.cli", *command]
+    ended = subprocess.run(
+        given, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **wrong}
+    )
+    assert ended.returncode == 1
+    for name in ("SFMC_UTC_OFFSET", "SFMC_CLIENT_ID", "SALESFORCE_LOGIN_URL"):
+        assert f"  - {name}" in ended.stderr
+
+
+def test_a_format_of_files_that_cant_be_is_named_with_the_rest() -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.load({"SFMC_FILES_FORMAT": '{"delimitre": ";"}', "SFMC_UTC_OFFSET": "CST"})
+    assert "  - SFMC_FILES_FORMAT: 'delimitre' isn't known" in str(raised.value)
+    assert "  - SFMC_UTC_OFFSET: 'CST' is no UTC offset; write it like -06:00.\n" in str(
+        raised.value
+    )
 
 
 def test_secrets_are_in_no_representation() -> None:

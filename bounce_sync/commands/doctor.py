@@ -16,7 +16,7 @@ from bounce_sync.doctor import Finding, Level, Line, Patient
 from bounce_sync.environment import SettingsError
 from bounce_sync.rules.policy import SyncPolicy
 from bounce_sync.services import Services
-from bounce_sync.settings import ImportSettings, Settings
+from bounce_sync.settings import Settings
 
 STYLES = {Level.PASS: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 WIDTH = max(len(line.title) for line in examination.LINES)
@@ -48,12 +48,12 @@ def doctor(*, quick: bool, as_json: bool) -> None:
 
 def _findings(*, first_run: bool) -> Iterator[Finding]:
     try:
-        settings, start_date = Settings.load(), ImportSettings.load().start_date
+        settings = Settings.load()
     except SettingsError as error:
         yield examination.without_settings(error)
         return
     with output.ERRORS.status("") as status, Services(settings) as services:
-        patient = Patient(services, SyncPolicy(), start_date, output.progress, first_run)
+        patient = Patient(services, SyncPolicy(), settings.start_date, output.progress, first_run)
 
         def begins(line: Line) -> None:
             status.update(f"{line.group}: {line.title}")

@@ -39,14 +39,14 @@ def drift(
     The daily run follows bounces; what it can't see is found here: addresses Held by hand or long
     ago, bounces that SFMC recorded late, flags that somebody ticked. Writes nothing without --mend.
     """
-    from bounce_sync.automation import MEND_JOB
-
     if mend and not yes and not sys.stdin.isatty():
         raise click.UsageError("There is no terminal to ask on: add --yes, or leave out --mend.")
     started, tags = time.monotonic(), releases.tags(**released)
     config = {DRIFT: {"held_without_bounce": "flag" if held_without_bounce else "report"}}
     written = None
     with running() as runner, stopping.on_sigterm():
+        from bounce_sync.automation import MEND_JOB  # reads a part of the environment
+
         output.progress("Comparing all of Held with all of flagged")
         found = runner.execute(MEND_JOB, assets=[DRIFT], tags=tags, config=config)
         if not as_json and DRIFT in found.materialised:

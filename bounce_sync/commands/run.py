@@ -17,7 +17,7 @@ from bounce_sync.commands.outcome import REPORT, WRITER, Outcome
 from bounce_sync.commands.runner import Runner, RunReport, last_finished_day, running
 from bounce_sync.rules import server_time
 from bounce_sync.rules.policy import SyncPolicy
-from bounce_sync.settings import ImportSettings
+from bounce_sync.settings import Settings
 from bounce_sync.tables import DAILY_TABLES
 
 Say = Callable[[str], None]
@@ -60,7 +60,7 @@ def daily(
     outcome = Outcome(partition, runner.settings.target, dry_run)
     policy = SyncPolicy(evidence_from=first_day or "")
     days = server_time.evidence_days(partition, policy)
-    earliest = ImportSettings.load().start_date.isoformat()
+    earliest = runner.settings.start_date.isoformat()
     before = days if first_day else days[:-1]
     if first_day and (forgotten := _forgotten(runner, before)):
         outcome.missing_days = forgotten
@@ -131,7 +131,7 @@ def _finished(_: click.Context, parameter: click.Parameter, value: Any) -> date 
     if value is None:
         return None
     day = value.date()
-    first, last = ImportSettings.load().start_date, last_finished_day()
+    first, last = Settings.load().start_date, last_finished_day()
     if not first <= day <= last:
         raise click.BadParameter(
             f"{day} is no partition: they go from {first} (BOUNCE_SYNC_START_DATE) to {last}, the "

@@ -22,7 +22,7 @@ from bounce_sync import stopping
 from bounce_sync.environment import LIVE
 from bounce_sync.rules import server_time
 from bounce_sync.sandbox import embedded
-from bounce_sync.settings import AlertSettings, ImportSettings, Settings
+from bounce_sync.settings import AlertSettings, Settings
 from bounce_sync.storage import Lake
 
 DAGSTER_YAML = """\
@@ -182,7 +182,7 @@ def dagster_instance(folder: Path) -> Iterator[dg.DagsterInstance]:
 
 def last_finished_day() -> date:
     """The newest SFMC day that is over."""
-    offset = server_time.parse_offset(ImportSettings.load().utc_offset)
+    offset = server_time.parse_offset(Settings.load().utc_offset)
     return server_time.last_finished_day(datetime.now(UTC), offset)
 
 

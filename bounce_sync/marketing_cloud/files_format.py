@@ -86,7 +86,7 @@ class FilesFormat:
         except LookupError:
             wrong.append(f"encoding {given['encoding']!r} isn't known")
         if wrong:
-            raise ValueError("SFMC_FILES_FORMAT: " + "; ".join(wrong) + ".")
+            raise ValueError("; ".join(wrong))
         return cls(**given)
 
     def shape(self, kind: Kind) -> Shape:

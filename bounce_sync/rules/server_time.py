@@ -29,7 +29,7 @@ def parse_offset(text: str) -> timedelta:
     found = _OFFSET.fullmatch(text.strip())
     offset = found and timedelta(hours=int(found[2]), minutes=int(found[3]))
     if not found or offset is None or offset > _FARTHEST:
-        raise ValueError(f"{text!r} is no UTC offset; write it like -06:00.")
+        raise ValueError(f"{text!r} is no UTC offset; write it like -06:00")
     return -offset if found[1] == "-" else offset
 
 

@@ -7,21 +7,15 @@ from pathlib import Path
 
 from upath import UPath
 
-from bounce_sync.doctor.findings import Judgement, failed, passed
+from bounce_sync.doctor.findings import Judgement, passed
 from bounce_sync.doctor.judging import here
 from bounce_sync.doctor.patient import Patient
-from bounce_sync.environment import FILES, LIVE
-from bounce_sync.marketing_cloud.files_format import FilesFormat
+from bounce_sync.environment import LIVE
 
 
 def settings(patient: Patient) -> Judgement:
-    """They were read, or there would be no patient; only the files' format is read later."""
+    """They were read, or there would be no patient."""
     it = patient.settings
-    if it.source == FILES:
-        try:
-            FilesFormat.parse(it.files_format)
-        except ValueError as error:
-            return failed(f"SFMC_FILES_FORMAT: {error}", ".env.example documents each variable.")
     return passed(f"Target {it.target}, source {it.source}, delivery {it.delivery}.")
 
 
