@@ -13,11 +13,12 @@ from bounce_sync.assets.org import opened
 from bounce_sync.assets.partitions import DAILY, WRITTEN_DAILY
 from bounce_sync.assets.resources import Crm, Installation, Journeys, PolicyResource
 from bounce_sync.assets.rule import View, allowed_domains
+from bounce_sync.ledger import Ledger
 from bounce_sync.marketing_cloud.journey import RELEASES, STAGING
 from bounce_sync.rules import changes
 from bounce_sync.rules.changes import CrmFacts
 from bounce_sync.salesforce.reading import RecordReader
-from bounce_sync.tables import ACTIONS, CrmFlagUpdates, empty
+from bounce_sync.tables import ACTIONS, PENDING, UNKNOWN, CrmFlagUpdates, empty
 
 CONTACTS = dg.AssetKey(["salesforce", "Contact"])
 LEADS = dg.AssetKey(["salesforce", "Lead"])
@@ -186,7 +187,7 @@ def crm_flag_updates(
     earlier = empty(CrmFlagUpdates)
     if lake.has("crm_flag_updates", day):
         stored = contracts.load(lake, "crm_flag_updates", day)
-        earlier = stored[stored["run_id"] != run_id]
+        earlier = _settled(stored[stored["run_id"] != run_id], installation.ledger(), day)
     updates = pd.concat([earlier, delivered.updates], ignore_index=True)
     updates.attrs = {"read_back": delivered.read_back}
     return dg.Output(
@@ -205,6 +206,15 @@ def crm_flag_updates(
             "salesforce calls": crm.calls,
         },
     )
+
+
+def _settled(updates: pd.DataFrame, ledger: Ledger, day: str) -> pd.DataFrame:
+    """`CrmFlagUpdates` of earlier runs, with what became since of writes that were open then."""
+    was_open = updates["outcome"].isin([PENDING, UNKNOWN])
+    write = ["run_id", "subscriber_key", "object", "record_id"]
+    told = [ledger.updates(run_id, day) for run_id in updates.loc[was_open, "run_id"].unique()]
+    became = updates.loc[was_open, write].merge(pd.concat([empty(CrmFlagUpdates), *told]), on=write)
+    return pd.concat([updates, became]).drop_duplicates(write, keep="last", ignore_index=True)
 
 
 ASSETS = [crm_flag_state, crm_flag_changes, crm_flag_updates]

@@ -19,7 +19,7 @@ from bounce_sync.rules.crm_facts import CrmFacts
 from bounce_sync.salesforce import connection as salesforce
 from bounce_sync.salesforce.reading import RecordReader
 from bounce_sync.services import Services
-from bounce_sync_tests.installation import installed
+from bounce_sync_tests.installation import DATE, FLAG, installed
 from bounce_sync_tests.tenant import Tenant, crm_time, last_day, to_18
 
 DAY = last_day()
@@ -62,7 +62,9 @@ def test_what_does_not_arrive_in_time_is_pending_and_settled_by_the_next_run(
     tmp_path: Path,
 ) -> None:
     tenant = Tenant()
-    tenant.bounce(tenant.subscriber(tenant.contact(Other__c="0", Other_Date__c=OLD), "Held"), DAY)
+    late, never = (tenant.contact(Other__c="0", Other_Date__c=OLD) for _ in range(2))
+    for contact in (late, never):
+        tenant.bounce(tenant.subscriber(contact, "Held"), DAY)
     impatient = JOURNEY | {"BOUNCE_SYNC_JOURNEY_WAIT": "1"}
     with installed(tenant, tmp_path, **impatient) as installation:
         installation.has_fetched_nothing_before(DAY)
@@ -72,16 +74,23 @@ def test_what_does_not_arrive_in_time_is_pending_and_settled_by_the_next_run(
             store.set_setting("date_field", "Other_Date__c")
         outcome = installation.run(DAY)
         assert outcome.success, outcome.error
-        assert (outcome.line()["pending"], outcome.line()["written"]) == (1, 0)
+        assert (outcome.line()["pending"], outcome.line()["written"]) == (2, 0)
         ledger = Ledger(installation.runner.settings.ledger)
-        assert len(ledger.open_intents()) == 1
+        assert len(ledger.open_intents()) == 2
 
         with installation.store() as store:
+            store.execute(
+                f'UPDATE "Contact" SET "{FLAG}" = 1, "{DATE}" = ? WHERE "Id" = ?',
+                (crm_time(DAY, "12:00:00"), late),
+            )
             store.set_setting("flag_field", "Hard_Bounce__c")
             store.set_setting("date_field", "Hard_Bounce_Date__c")
         assert installation.run(DAY).line()["written"] == 1
         assert ledger.open_intents().empty
         assert all(flag for flag, _ in installation.flags().values())
+        updates = installation.runner.lake.read("crm_flag_updates", DAY)
+        told = updates.groupby("record_id")["outcome"].agg(list).to_dict()
+        assert told == {late: ["written"], never: ["rejected", "written"]}
 
 
 def test_each_round_is_looked_at_again_before_it_is_sent(tmp_path: Path) -> None:
