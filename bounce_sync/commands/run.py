@@ -29,20 +29,22 @@ _NAMED = 10
 def fetch_missing(
     runner: Runner, days: list[str], say: Say, *, needs_all: bool = False
 ) -> list[RunReport]:
-    """Fetches the days that the lake lacks and that can be fetched, one run each.
+    """Fetches those of the days that the lake lacks, one run each.
 
-    Where every day is needed, the first that can't be fetched is the last that is tried: SFMC may
-    be away, and each try would wait for it.
+    Where every day is needed, the first that can't be fetched is the last that is tried; where not,
+    the second that fails with the very same words: then it isn't the days.
     """
     wanted = [day for day in days if not runner.lake.has("raw_bounces", day)]
-    reports = []
+    reports: list[RunReport] = []
     for number, day in enumerate(wanted, start=1):
         if stopping.requested.is_set():
             break
         say(f"Fetching the bounces of {day} ({number} of {len(wanted)})")
         reports.append(runner.materialise(day, ["raw_bounces"]))
-        if needs_all and not reports[-1].success:
-            break
+        if error := reports[-1].error:
+            say(f"{day} wasn't fetched: {error}")
+            if needs_all or (number > 1 and reports[-2].error == error):
+                break
     return reports
 
 
@@ -62,7 +64,8 @@ def daily(
     days = server_time.evidence_days(partition, policy)
     earliest = runner.settings.start_date.isoformat()
     before = days if first_day else days[:-1]
-    if first_day and (forgotten := _forgotten(runner, before)):
+    forgotten = _forgotten(runner, before)
+    if first_day and forgotten:
         outcome.missing_days = forgotten
         outcome.error = (
             f"{len(forgotten)} day(s) from {forgotten[0]} on are more than "
@@ -70,7 +73,7 @@ def daily(
             "bounces. Nothing was fetched and the CRM wasn't touched. Choose a later --from."
         )
         return outcome
-    wanted = [day for day in before if day >= earliest]
+    wanted = [day for day in before if day >= earliest and day not in forgotten]
     outcome.fetched = fetch_missing(runner, wanted, say, needs_all=bool(first_day))
     outcome.missing_days = [day for day in before if not runner.lake.has("raw_bounces", day)]
     if stopping.requested.is_set():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from bounce_sync.commands.run import daily
+from bounce_sync.sandbox.export import export
 from bounce_sync_tests.installation import Installation, installed
 from bounce_sync_tests.tenant import Tenant, day_before, last_day
 
@@ -42,10 +45,49 @@ def test_a_day_that_was_never_fetched_is_named_and_stops_nothing(quiet: Installa
     ]
 
 
+def test_a_day_that_cant_be_fetched_says_why_and_stops_nothing(tmp_path: Path) -> None:
+    exports, lost = tmp_path / "exports", day_before(DAY, 2)
+    files = {
+        "SFMC_SOURCE": "files",
+        "SFMC_FILES": str(exports),
+        "SFMC_FILES_FORMAT": '{"settle_seconds": 0}',
+        "BOUNCE_SYNC_START_DATE": day_before(DAY, 3),
+    }
+    with installed(Tenant(), tmp_path, **files) as here:
+        with here.store() as store:
+            export(store, exports, date.fromisoformat(day_before(DAY, 3)), date.fromisoformat(DAY))
+        (exports / f"Bounces-{lost}.csv").unlink()
+        said: list[str] = []
+        outcome = daily(here.runner, DAY, say=said.append)
+        assert outcome.success, outcome.error
+        assert here.runner.lake.has("raw_bounces", day_before(DAY, 1))
+    told = [line for line in said if line.startswith(f"{lost} wasn't fetched: ")]
+    assert len(told) == 1
+    assert f"There is no file of bounces dated {lost}" in told[0]
+
+
+def test_a_failure_that_isnt_the_days_is_not_tried_for_each_of_them(tmp_path: Path) -> None:
+    with installed(Tenant(), tmp_path, SFMC_CLIENT_SECRET="another") as here:
+        said: list[str] = []
+        outcome = daily(here.runner, DAY, say=said.append)
+        assert not outcome.success
+        assert len(outcome.line()["missing_days"]) == 14
+    told = [line for line in said if "wasn't fetched" in line]
+    assert len(told) == 2
+    assert all("SFMC_CLIENT_SECRET" in line for line in told)
+
+
 def test_a_day_that_sfmc_has_forgotten_is_refused(quiet: Installation) -> None:
     report = quiet.runner.materialise(day_before(DAY, 181), ["raw_bounces"])
     assert not report.success
     assert "more than 180 days ago" in (report.error or "")
+
+
+def test_evidence_that_sfmc_has_forgotten_is_named_and_not_asked_for(quiet: Installation) -> None:
+    outcome = quiet.run(day_before(DAY, 178), dry_run=True)
+    assert outcome.success, outcome.error
+    assert outcome.fetched == []
+    assert outcome.missing_days == [day_before(DAY, 178 + days) for days in range(14, 0, -1)]
 
 
 def test_a_day_is_not_replaced_by_one_with_fewer_events(quiet: Installation) -> None:
