@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from bounce_sync_tests.installation import Installation, installed
 from bounce_sync_tests.tenant import Tenant, crm_time, last_day
 
@@ -61,13 +63,17 @@ def test_an_address_as_the_key_flags_everybody_who_has_it(tmp_path: Path) -> Non
         assert {record for record, (flag, _) in installation.flags().items() if flag} == people
 
 
-def test_namespaced_fields_with_a_date_that_has_no_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize("delivery", ["api", "journey"])
+def test_namespaced_fields_with_a_date_that_has_no_time(tmp_path: Path, delivery: str) -> None:
     fields = {"SALESFORCE_FLAG_FIELD": "acme__Dead__c", "SALESFORCE_DATE_FIELD": "acme__Since__c"}
     tenant = Tenant()
     for make in (tenant.contact, tenant.lead):
         record = make(acme__Dead__c="false", acme__Since__c="2026-01-05")
         tenant.bounce(tenant.subscriber(record, "Held"), DAY, "20:00:00")
-    with installed(tenant, tmp_path, **fields) as installation:
+    with installed(tenant, tmp_path, BOUNCE_SYNC_DELIVERY=delivery, **fields) as installation:
+        with installation.store() as store:
+            store.set_setting("flag_field", fields["SALESFORCE_FLAG_FIELD"])
+            store.set_setting("date_field", fields["SALESFORCE_DATE_FIELD"])
         assert set(_run(installation, "Id").values()) == {"held"}
         with installation.store() as store:
             shown = {

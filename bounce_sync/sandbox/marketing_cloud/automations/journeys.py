@@ -84,7 +84,7 @@ def enter(store: Store, journey: Journey, records: Iterable[Mapping[str, Any]]) 
         for record in entering:
             record_id = canonical(_get(record, id_field))
             if record_id is not None:
-                changes[record_id] = Change(record_id, _values(store, journey, record))
+                changes[record_id] = Change(record_id, _values(store, journey, object_name, record))
         written += _update(store, object_name, list(changes.values()))
     return written
 
@@ -104,11 +104,17 @@ def _update(store: Store, object_name: str, changes: list[Change]) -> int:
     return written
 
 
-def _values(store: Store, journey: Journey, record: Mapping[str, Any]) -> dict[str, Any]:
+def _values(
+    store: Store, journey: Journey, object_name: str, record: Mapping[str, Any]
+) -> dict[str, Any]:
     values: dict[str, Any] = {store.setting("flag_field", "Hard_Bounce__c"): int(journey.flag)}
     dated = _date(_get(record, "FlagDate")) if journey.dated else None
     if dated is not None:
-        values[store.setting("date_field", "Hard_Bounce_Date__c")] = dated
+        name = store.setting("date_field", "Hard_Bounce_Date__c")
+        kind = store.execute(
+            "SELECT type FROM field WHERE object = ? AND name = ?", (object_name, name)
+        ).fetchone()
+        values[name] = dated[:10] if kind and kind["type"] == "date" else dated
     return values
 
 
