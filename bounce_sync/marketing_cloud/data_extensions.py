@@ -142,7 +142,11 @@ class DataExtensions:
 
         More columns, and longer ones, are its owner's business.
         """
-        self._refuse(wanted, _differences(self.fields(wanted.key), wanted.fields, _holds))
+        there = self.fields(wanted.key)
+        if not there:
+            place = Place(f"data extension {wanted.key}", self._unit)
+            raise DataExtensionDiffers(place, "It isn't there", "Make it with `bounce-sync setup`.")
+        self._refuse(wanted, _differences(there, wanted.fields, _holds))
 
     def _refuse(self, wanted: DataExtension, wrong: Sequence[str]) -> None:
         if wrong:

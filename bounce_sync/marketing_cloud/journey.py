@@ -19,7 +19,14 @@ import pandas as pd
 
 from bounce_sync.marketing_cloud.connection import Connection, Say
 from bounce_sync.marketing_cloud.data_extensions import DataExtension, DataExtensions, Field
-from bounce_sync.marketing_cloud.errors import AutomationFailed, Place, WriteFailed
+from bounce_sync.marketing_cloud.errors import (
+    AutomationFailed,
+    Place,
+    TimedOut,
+    Unavailable,
+    UnreadableAnswer,
+    WriteFailed,
+)
 from bounce_sync.tables import CLEAR, CONTACT, KEY_LENGTH, LEAD, REASON_LENGTH, REFRESH, SET
 
 SET_AUTOMATION, RELEASE_AUTOMATION = "bounce_sync_set", "bounce_sync_release"
@@ -52,6 +59,9 @@ _DETAILS = {
 }
 _RUNNING, _ERROR = 3, -1
 _NEVER_ENDED_WELL = {_ERROR: "Error", 0: "BuildingError", 4: "PausedSchedule", 5: "Stopped"}
+_LAST_RUN = "lastRunInstanceId"
+_STARTS = 3
+"""How often an automation is asked to start at most, while it doesn't."""
 
 Row = dict[str, str]
 
@@ -188,19 +198,29 @@ class JourneyDelivery:
         self._say(f"{key} holds {there} row(s).")
 
     def _run(self, key: str) -> None:
-        place = self._place(key)
-        # A run that may have begun isn't started again: the CRM will tell.
-        self._connection.rest(
-            "POST", f"{_path(key)}/actions/runallonce", place, payload={}, repeatable=False
-        )
+        self._start(key)
         status = self._end_of(key)
         if status in _NEVER_ENDED_WELL:
-            raise AutomationFailed(place, f"It ended as {_NEVER_ENDED_WELL[status]}")
+            raise AutomationFailed(self._place(key), f"It ended as {_NEVER_ENDED_WELL[status]}")
+
+    def _start(self, key: str) -> None:
+        """Start one run: whether a call that failed did so is told by the automation's last run."""
+        before, path = self._told(key).get(_LAST_RUN), f"{_path(key)}/actions/runallonce"
+        for left in reversed(range(_STARTS)):
+            try:
+                self._connection.rest("POST", path, self._place(key), payload={}, repeatable=False)
+                return
+            except (TimedOut, Unavailable, UnreadableAnswer):
+                told = self._told(key)
+                if told.get(_LAST_RUN) != before or told.get("statusId") == _RUNNING:
+                    return
+                if not left:
+                    raise
 
     def _end_of(self, key: str) -> int | None:
         """The automation's status once it doesn't run, or once we are asked to stop."""
         until, pause = time.monotonic() + self._longest_run, self._first_pause
-        while (status := self._status(key)) == _RUNNING and not self._stop.is_set():
+        while (status := self._told(key).get("statusId")) == _RUNNING and not self._stop.is_set():
             if time.monotonic() >= until:
                 raise AutomationFailed(
                     self._place(key), f"Still running after {self._longest_run:g} seconds"
@@ -209,9 +229,16 @@ class JourneyDelivery:
             pause = min(pause * 1.5, 15.0)
         return status
 
-    def _status(self, key: str) -> int | None:
-        told = self._connection.rest("GET", _path(key), self._place(key))
-        return told.get("statusId") if isinstance(told, dict) else None
+    def _told(self, key: str) -> dict[str, Any]:
+        """What SFMC says of the automation."""
+        told = self._connection.rest("GET", _path(key), self._place(key), absent=True)
+        if told is None:
+            raise AutomationFailed(
+                self._place(key),
+                "There is no such automation",
+                "Make it with `bounce-sync setup`, which tells the clicks for its Journey, too.",
+            )
+        return told if isinstance(told, dict) else {}
 
     def _place(self, key: str) -> Place:
         return Place(f"automation {key}", self._unit)

@@ -14,7 +14,13 @@ import pytest
 from bounce_sync import tables
 from bounce_sync.marketing_cloud import journey
 from bounce_sync.marketing_cloud.connection import Connection
-from bounce_sync.marketing_cloud.errors import AutomationFailed, DataExtensionDiffers, WriteFailed
+from bounce_sync.marketing_cloud.errors import (
+    AutomationFailed,
+    DataExtensionDiffers,
+    MarketingCloudError,
+    Unavailable,
+    WriteFailed,
+)
 from bounce_sync.marketing_cloud.journey import JourneyDelivery, rounds
 from bounce_sync.sandbox.server import Address
 from bounce_sync_tests.marketing_cloud.tenants import IMPATIENT, Tenant, account
@@ -166,6 +172,37 @@ def test_an_automation_that_fails_is_told(tenant: Tenant) -> None:
         pytest.raises(AutomationFailed, match=r"bounce_sync_set.*ended as Error"),
     ):
         sender.send(rounds(changes({"subscriber_key": "k"}), staging(), "run-1")[0])
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after", "truncate", "garble", "status"])
+def test_an_automation_whose_start_got_no_answer_runs_once(tenant: Tenant, kind: str) -> None:
+    records(tenant)
+    lost = {"service": "marketing_cloud", "path": "*/runallonce", "kind": kind, "times": 1}
+    with tenant.served(lost) as address, delivery(address) as sender:
+        sender.send(rounds(changes({"subscriber_key": "k"}), staging("k"), "run-1")[0])
+    assert crm(tenant, "Contact", CONTACT)[0] == 1
+    runs = tenant.store.execute("SELECT count(*) FROM automation_run").fetchone()
+    assert tuple(runs) == (1,)
+
+
+def test_an_automation_that_cannot_be_started_is_told(tenant: Tenant) -> None:
+    refuses = {"service": "marketing_cloud", "path": "*/runallonce", "kind": "status"}
+    with (
+        tenant.served(refuses) as address,
+        delivery(address) as sender,
+        pytest.raises(Unavailable, match=r"bounce_sync_set.*HTTP 503"),
+    ):
+        sender.send(rounds(changes({"subscriber_key": "k"}), staging(), "run-1")[0])
+
+
+@pytest.mark.parametrize("table", ["automation", "data_extension"])
+def test_what_was_never_set_up_is_told_with_what_to_do(tenant: Tenant, table: str) -> None:
+    with tenant.served() as address, delivery(address) as sender:
+        tenant.store.execute(f"DELETE FROM {table}")
+        with pytest.raises(
+            MarketingCloudError, match=r"is(n't| no).*Make it with `bounce-sync setup`"
+        ):
+            sender.send(rounds(changes({"subscriber_key": "k"}), staging(), "run-1")[0])
 
 
 def running(tenant: Tenant, automation: str) -> None:
