@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from bounce_sync.environment import (
     FILES,
+    JOURNEY,
     SANDBOX,
     VARIABLES,
     Reader,
@@ -192,6 +193,12 @@ class Settings:
         )
         if settings.flag_field.lower() == settings.date_field.lower():
             reader.complain("SALESFORCE_FLAG_FIELD and SALESFORCE_DATE_FIELD: the same field.")
+        if settings.person_accounts and settings.delivery == JOURNEY:
+            reader.complain(
+                "SALESFORCE_PERSON_ACCOUNTS: true doesn't go with BOUNCE_SYNC_DELIVERY=journey, "
+                "whose Journeys write Contacts and Leads alone. With false they are reported "
+                "(person_account)."
+            )
         reader.finish()
         return settings
 

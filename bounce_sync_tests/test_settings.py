@@ -121,6 +121,12 @@ def test_a_file_that_holds_no_certificate_is_told_at_once(tmp_path: Path) -> Non
         Settings.load({"BOUNCE_SYNC_CA_BUNDLE": str(path)})
 
 
+def test_journeys_that_would_never_write_a_person_account_are_refused() -> None:
+    given = {"BOUNCE_SYNC_DELIVERY": "journey", "SALESFORCE_PERSON_ACCOUNTS": "true"}
+    with pytest.raises(SettingsError, match="Journeys write Contacts and Leads alone"):
+        Settings.load(given)
+
+
 @pytest.mark.parametrize(
     ("flag", "said"),
     [
