@@ -43,6 +43,7 @@ _FIELDS = (
     Field("FlagDate", length=50),
     Field("RunId", length=100),
 )
+_LENGTHS = {each.name: each.length or 0 for each in _FIELDS}
 STAGING = DataExtension(
     "Hard_Bounce_Staging_DE", _FIELDS, "Flags that bounce_sync sets.", sendable_by="SubscriberKey"
 )
@@ -115,7 +116,7 @@ def _row(change: Any, bounces: pd.DataFrame, run_id: str, date_is_day: bool) -> 
         if pd.notna(bounce["bounced_at"]):
             row["BounceDate"] = _iso(bounce["bounced_at"], date_is_day=False)
         told = {name: bounce[column] for name, column in _DETAILS.items()}
-        row |= {name: str(value) for name, value in told.items() if pd.notna(value)}
+        row |= {name: _cut(str(value), name) for name, value in told.items() if pd.notna(value)}
     return row
 
 
@@ -130,6 +131,11 @@ def _joins(into: Round, change: Any, row: Row) -> bool:
     there |= row
     into.changes.append(change.Index)
     return True
+
+
+def _cut(value: str, name: str) -> str:
+    """What its field holds: a Text counts UTF-16 units, and a character may be two."""
+    return value.encode("utf-16-le")[: 2 * _LENGTHS[name]].decode("utf-16-le", "ignore")
 
 
 def _iso(utc: pd.Timestamp, date_is_day: bool) -> str:

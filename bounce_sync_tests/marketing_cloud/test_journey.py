@@ -153,6 +153,17 @@ def test_many_rows_are_written_and_counted_back(tenant: Tenant) -> None:
     assert "Hard_Bounce_Staging_DE holds 2600 row(s)." in tenant.said
 
 
+def test_a_reason_of_wide_characters_fits(tenant: Tenant) -> None:
+    """500 characters of them are nearly 1,000 to a Text(500)."""
+    bounces = staging("k").assign(bounce_reason="x" + "\N{GHOST}" * 499)
+    with tenant.served() as address, delivery(address, say=tenant.said.append) as sender:
+        (only,) = rounds(changes({"subscriber_key": "k"}), bounces, "run-1")
+        sender.send(only)
+    (reason,) = (row["BounceReason"] for row in only.sets.values())
+    assert bounces["bounce_reason"].iloc[0].startswith(reason)
+    assert len(reason.encode("utf-16-le")) // 2 == 499
+
+
 def test_nothing_is_started_when_the_count_differs(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:

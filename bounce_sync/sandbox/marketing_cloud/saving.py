@@ -154,7 +154,8 @@ def _text(field: DataExtensionField, value: object, _: timedelta) -> str:
     if isinstance(value, (dict, list)):
         raise ValueError("a text is needed")
     text = str(value) if not isinstance(value, bool) else str(value).capitalize()
-    if len(text) > (field.max_length or TEXT_LIMIT):
+    units = len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+    if units > (field.max_length or TEXT_LIMIT):  # nvarchar counts UTF-16 units
         raise Unfit(
             f"{field.name}: The value for column [{field.name}] exceeds the column's maximum"
             " length."
