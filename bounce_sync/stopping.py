@@ -33,8 +33,8 @@ def on_sigterm() -> Iterator[threading.Event]:
 @contextlib.contextmanager
 def noticed() -> Iterator[None]:
     """Around code that puts signal handlers of its own in place, as Dagster's runs do: it may drop
-    a SIGTERM that comes between two steps. `requested` is set all the same, and the handler is put
-    back."""
+    a SIGTERM or a Ctrl-C that comes between two steps. `requested` is set all the same, and the
+    handler of SIGTERM is put back."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -49,5 +49,5 @@ def noticed() -> Iterator[None]:
         signal.set_wakeup_fd(before)
         signal.signal(signal.SIGTERM, handler)
         with told, telling, contextlib.suppress(BlockingIOError):
-            if signal.SIGTERM in told.recv(4096):
+            if not {signal.SIGTERM, signal.SIGINT}.isdisjoint(told.recv(4096)):
                 requested.set()

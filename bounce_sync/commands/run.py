@@ -77,7 +77,7 @@ def daily(
     outcome.fetched = fetch_missing(runner, wanted, say, needs_all=bool(first_day))
     outcome.missing_days = [day for day in before if not runner.lake.has("raw_bounces", day)]
     if stopping.requested.is_set():
-        outcome.error = "Stopped by SIGTERM before anything was planned. Run again to go on."
+        outcome.error = "Stopped by a signal before anything was planned. Run again to go on."
     elif first_day and outcome.missing_days:
         failures = {report.error for report in outcome.fetched if report.error}
         outcome.error = (

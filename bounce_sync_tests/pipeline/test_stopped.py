@@ -6,8 +6,12 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import pytest
+
+from bounce_sync import stopping
 from bounce_sync.assets.rule import ALLOW_CHANGES
 from bounce_sync.ledger import Ledger
 from bounce_sync_tests.installation import installed
@@ -54,6 +58,21 @@ def test_what_is_in_flight_is_settled_and_the_next_run_goes_on(tmp_path: Path) -
 
         goes_on = installation.run(DAY, tags={ALLOW_CHANGES: "true"})
         assert goes_on.line()["written"] == PEOPLE - flagged
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_a_run_drops_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr(stopping, "requested", threading.Event())
+    before = signal.getsignal(number)
+    try:
+        with stopping.noticed():
+            signal.signal(number, lambda *_: None)
+            signal.raise_signal(number)
+    finally:
+        signal.signal(number, before)
+    assert stopping.requested.is_set()
 
 
 def test_a_journey_is_not_waited_for(tmp_path: Path) -> None:
