@@ -8,9 +8,10 @@ what failed a check has to be looked at.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,8 @@ import dagster as dg
 import pandas as pd
 import pyarrow.parquet as pq
 from upath import UPath
+
+from bounce_sync import damage
 
 LATEST = "latest"
 """Stands in the place of the partition for an asset that has none."""
@@ -61,32 +64,33 @@ class Lake:
     def read(
         self, asset: str, partition: str, columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
-        """The table as stored, unvalidated. Raises `MissingTable`."""
-        try:
-            with self.path(asset, partition).open("rb") as file:
-                return pd.read_parquet(file, columns=list(columns) if columns else None)
-        except FileNotFoundError:
-            raise MissingTable(asset, partition) from None
+        """The table as stored, unvalidated. Raises `MissingTable`, `DamagedTable`."""
+        with self._opened(asset, partition) as file:
+            return pd.read_parquet(file, columns=list(columns) if columns else None)
 
     def count(self, asset: str, partition: str) -> int:
-        """Rows of a stored table, without reading them. Raises `MissingTable`."""
-        try:
-            with self.path(asset, partition).open("rb") as file:
-                return int(pq.ParquetFile(file).metadata.num_rows)
-        except FileNotFoundError:
-            raise MissingTable(asset, partition) from None
+        """Rows of a stored table, without reading them. Raises as `read` does."""
+        with self._opened(asset, partition) as file:
+            return int(pq.ParquetFile(file).metadata.num_rows)
 
     def attributes(self, asset: str, partition: str) -> dict[str, Any]:
         """What travels with a stored table (``frame.attrs``), without its rows.
 
-        Raises `MissingTable`.
+        Raises as `read` does.
         """
-        try:
-            with self.path(asset, partition).open("rb") as file:
-                stored = pq.ParquetFile(file).schema_arrow.metadata or {}
-        except FileNotFoundError:
-            raise MissingTable(asset, partition) from None
+        with self._opened(asset, partition) as file:
+            stored = pq.ParquetFile(file).schema_arrow.metadata or {}
         return dict(json.loads(stored.get(b"PANDAS_ATTRS", b"{}")))
+
+    @contextlib.contextmanager
+    def _opened(self, asset: str, partition: str) -> Iterator[Any]:
+        path = self.path(asset, partition)
+        with damage.told(path):
+            try:
+                with path.open("rb") as file:
+                    yield file
+            except FileNotFoundError:
+                raise MissingTable(asset, partition) from None
 
     def write(self, asset: str, partition: str, frame: pd.DataFrame) -> UPath:
         """Replaces one partition of one asset and nothing else; the file it replaces is kept."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from bounce_sync.damage import DamagedTable
 from bounce_sync.storage import REPLACED, Lake, MissingTable
 
 
@@ -41,6 +43,18 @@ def test_a_rerun_replaces_its_own_partition_and_keeps_what_it_replaced(tmp_path:
     assert [lake.count("raw", day) for day in lake.partitions("raw")] == [1, 5]
     kept = list((tmp_path / REPLACED / "raw").iterdir())
     assert [len(pd.read_parquet(file)) for file in kept] == [2]
+
+
+@pytest.mark.parametrize("spoil", [lambda whole: b"", lambda whole: whole[:-100]])
+@pytest.mark.parametrize("look", [Lake.read, Lake.count, Lake.attributes])
+def test_a_file_that_isnt_whole_is_named(
+    tmp_path: Path, spoil: Callable[[bytes], bytes], look: Callable[[Lake, str, str], object]
+) -> None:
+    lake = Lake(str(tmp_path))
+    path = lake.write("raw", "2026-01-01", _frame(3))
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(DamagedTable, match=r"raw/2026-01-01.parquet is damaged"):
+        look(lake, "raw", "2026-01-01")
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 import click
 
 from bounce_sync.commands import output
+from bounce_sync.damage import DamagedTable
 from bounce_sync.environment import FILES
 from bounce_sync.explain import Story
 from bounce_sync.explain import explain as tell
@@ -41,6 +42,8 @@ def explain(key: str, *, offline: bool, as_json: bool) -> None:
         raise click.ClickException(
             f"{error} (--offline tells what is known without it.)"
         ) from error
+    except DamagedTable as error:
+        raise click.ClickException(str(error)) from error
     if as_json:
         click.echo(json.dumps(story.plain()))
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from upath import UPath
 
+from bounce_sync.damage import DamagedTable
 from bounce_sync.environment import LIVE
 from bounce_sync.ledger import Ledger, LedgerError
 from bounce_sync.report import making
@@ -55,7 +56,7 @@ def report(
                 is_rehearsal=settings.target != LIVE,
                 with_addresses=with_addresses,
             )
-    except (MissingTable, LedgerError, SalesforceError) as error:
+    except (DamagedTable, MissingTable, LedgerError, SalesforceError) as error:
         raise click.ClickException(str(error)) from error
     where = UPath(target) if target else making.path(lake, day, run_id)
     making.store(text, where)

@@ -15,6 +15,7 @@ from bounce_sync import stopping
 from bounce_sync.commands import output, releases
 from bounce_sync.commands.outcome import REPORT, WRITER, Outcome
 from bounce_sync.commands.runner import Runner, RunReport, last_finished_day, running
+from bounce_sync.damage import DamagedTable
 from bounce_sync.rules import server_time
 from bounce_sync.rules.policy import SyncPolicy
 from bounce_sync.settings import Settings
@@ -120,7 +121,7 @@ def _refusals(runner: Runner, days: list[str]) -> list[str]:
     for day in days:
         try:
             contracts.load(runner.lake, "raw_bounces", day)
-        except contracts.BadTable as error:
+        except (contracts.BadTable, DamagedTable) as error:
             refusals.append(str(error))
     return refusals
 

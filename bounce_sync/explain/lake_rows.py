@@ -14,8 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from upath import UPath
 
+from bounce_sync import damage
 from bounce_sync.tables import TABLES
 
 _FILE = "__filename"
@@ -36,7 +38,7 @@ class LakeRows:
         """Rows of `asset` in which any of the columns has one of its wanted texts, whatever case.
 
         The table's columns and `partition`, in order of partition, what was replaced first. Two ids
-        of 15 characters that differ in case only are both found.
+        of 15 characters that differ in case only are both found. Raises `DamagedTable`.
         """
         paths = sorted(self._files.glob(f"{self._root}/{asset}/*.parquet"))
         if replaced_too:
@@ -53,7 +55,7 @@ class LakeRows:
         condition = conditions[0]
         for other in conditions[1:]:
             condition |= other
-        hits = self._dataset(paths).to_table([_FILE], filter=condition)[_FILE].unique().to_pylist()
+        hits = self._search(paths, condition)[_FILE].unique().to_pylist()
         found = self._dataset(hits or paths[:1]).to_table([*columns, _FILE], filter=condition)
         rows = found.to_pandas(ignore_metadata=True, types_mapper=_NULLABLE.get)
         files = [PurePosixPath(path) for path in rows.pop(_FILE)]
@@ -61,6 +63,15 @@ class LakeRows:
         rows["newest"] = [file.parent.parent.name != _REPLACED for file in files]
         rows = rows.sort_values(["partition", "newest"], kind="stable", ignore_index=True)
         return rows.drop(columns="newest")
+
+    def _search(self, paths: list[str], condition: pc.Expression) -> pa.Table:
+        try:
+            return self._dataset(paths).to_table([_FILE], filter=condition)
+        except (pa.ArrowException, OSError):
+            for path in paths:
+                with damage.told(path), self._files.open(path, "rb") as file:
+                    pq.ParquetFile(file).read()
+            raise
 
     def _dataset(self, paths: list[str]) -> ds.Dataset:
         return ds.dataset(paths, format="parquet", filesystem=self._files)

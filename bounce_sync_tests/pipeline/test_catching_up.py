@@ -174,6 +174,29 @@ def test_a_stored_day_that_breaks_its_contract_is_refused(
     assert installation.writes() == 0
 
 
+def test_a_stored_day_whose_file_is_damaged_is_named_wherever_it_is_read(
+    months: Months, installation: Installation
+) -> None:
+    months.stored_from(LATELY, installation)
+    path = installation.runner.lake.path("raw_bounces", LATELY)
+    path.write_bytes(path.read_bytes()[:100])
+    said = f"raw_bounces/{LATELY}.parquet is damaged"
+    assert said in (installation.run(DAY, first_day=LATELY).error or "")
+    within = installation.runner.materialise(DAY, policy={"evidence_from": LATELY})
+    assert said in (within.error or "")
+    assert said in (installation.runner.materialise(LATELY, ["raw_bounces"]).error or "")
+    assert installation.writes() == 0
+    told = subprocess.run(
+        [*command(LATELY)[:3], "explain", months.archived, "--offline"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert said in told.stderr
+    assert "Traceback" not in told.stderr
+
+
 LAUNCH_DAYS = """
 mutation Days($params: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $params) {
