@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
 
 from bounce_sync.environment import (
+    DATA_VIEWS,
     FILES,
     JOURNEY,
     SANDBOX,
@@ -193,6 +194,11 @@ class Settings:
         )
         if settings.flag_field.lower() == settings.date_field.lower():
             reader.complain("SALESFORCE_FLAG_FIELD and SALESFORCE_DATE_FIELD: the same field.")
+        if settings.business_units == ("*",) and source == DATA_VIEWS:
+            reader.complain(
+                "SFMC_BUSINESS_UNITS: * doesn't go with SFMC_SOURCE=data_views, which show one "
+                "unit each. List the MIDs."
+            )
         if settings.person_accounts and settings.delivery == JOURNEY:
             reader.complain(
                 "SALESFORCE_PERSON_ACCOUNTS: true doesn't go with BOUNCE_SYNC_DELIVERY=journey, "
@@ -316,7 +322,7 @@ def _files_format(text: str) -> dict[str, Any]:
 
 
 def _numbers(text: str) -> tuple[str, ...]:
-    numbers = tuple(part.strip() for part in text.split(",") if part.strip())
+    numbers = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if numbers != ("*",) and not all(number.isdigit() for number in numbers):
         raise ValueError("not MIDs separated by commas, nor * for all of them")
     return numbers

@@ -121,6 +121,13 @@ def test_a_file_that_holds_no_certificate_is_told_at_once(tmp_path: Path) -> Non
         Settings.load({"BOUNCE_SYNC_CA_BUNDLE": str(path)})
 
 
+def test_data_views_want_the_units_by_their_mids() -> None:
+    given = {"SFMC_SOURCE": "data_views", "SFMC_BUSINESS_UNITS": "*"}
+    with pytest.raises(SettingsError, match=r"SFMC_BUSINESS_UNITS: \*.* List the MIDs"):
+        Settings.load(given)
+    assert Settings.load(given | {"SFMC_BUSINESS_UNITS": "1, 2,1"}).business_units == ("1", "2")
+
+
 def test_journeys_that_would_never_write_a_person_account_are_refused() -> None:
     given = {"BOUNCE_SYNC_DELIVERY": "journey", "SALESFORCE_PERSON_ACCOUNTS": "true"}
     with pytest.raises(SettingsError, match="Journeys write Contacts and Leads alone"):
