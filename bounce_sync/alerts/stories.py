@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterEventType as Event
 
+from bounce_sync import failures
 from bounce_sync.alerts.digest import Check, RunStory, Status
 from bounce_sync.alerts.privacy import masked, tellable
 from bounce_sync.assets.rule import ALLOW_DOMAINS
@@ -101,7 +102,7 @@ def _errors(steps: list[Any], runs: list[Any], secrets: Collection[str]) -> Mapp
     A step that a failed check stopped has nothing to add to what the check says.
     """
     if steps:
-        said = {event.step_key: _innermost(event.step_failure_data.error) for event in steps}
+        said = {event.step_key: _said(event.step_failure_data.error) for event in steps}
         return {
             step: tellable(error, secrets)
             for step, error in said.items()
@@ -111,13 +112,12 @@ def _errors(steps: list[Any], runs: list[Any], secrets: Collection[str]) -> Mapp
         return {}
     error = runs[-1].job_failure_data.error
     if error:
-        return {"": tellable(_innermost(error), secrets)}
+        return {"": tellable(_said(error), secrets)}
     return {"": masked(runs[-1].message or "", secrets)}
 
 
-def _innermost(error: Any) -> str:
-    while error is not None and error.cause is not None:
-        error = error.cause
+def _said(stored: Any) -> str:
+    error = failures.raised(stored)
     return str(error.message) if error is not None else ""
 
 

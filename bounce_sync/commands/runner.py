@@ -18,7 +18,7 @@ from typing import Any
 import click
 import dagster as dg
 
-from bounce_sync import stopping
+from bounce_sync import failures, stopping
 from bounce_sync.environment import LIVE
 from bounce_sync.rules import server_time
 from bounce_sync.sandbox import embedded
@@ -222,9 +222,9 @@ def _report(result: dg.ExecuteInProcessResult) -> RunReport:
                         [evaluation.description or "", *([str(advice.value)] if advice else [])]
                     )
         elif event.is_step_failure and error is None:
-            error = _innermost(event.step_failure_data.error)
+            error = _said(event.step_failure_data.error)
         elif event.is_run_failure and error is None:
-            error = _innermost(event.job_failure_data.error) or event.message
+            error = _said(event.job_failure_data.error) or event.message
     return RunReport(
         run_id=result.run_id,
         success=result.success,
@@ -235,9 +235,8 @@ def _report(result: dg.ExecuteInProcessResult) -> RunReport:
     )
 
 
-def _innermost(error: Any) -> str | None:
-    while error is not None and error.cause is not None:
-        error = error.cause
+def _said(stored: Any) -> str | None:
+    error = failures.raised(stored)
     if error is not None and error.cls_name == "DagsterExecutionInterruptedError":
         return "Stopped by a signal. Nothing is lost: run it again to go on."
     return _CLASS_NAME.sub("", error.message.strip()) if error is not None else None

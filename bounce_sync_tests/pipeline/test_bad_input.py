@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from bounce_sync.alerts import stories
 from bounce_sync.sandbox.store import DataExtensionField
 from bounce_sync_tests.installation import Installation, environ, installed
 from bounce_sync_tests.marketing_cloud.tenants import PARENT
@@ -95,3 +97,21 @@ def test_a_filter_that_answers_with_nothing_is_found_out(tmp_path: Path) -> None
         with environ({"SFMC_HELD": "by_key"}):
             assert installation.runner.materialise(DAY).success
         assert installation.flags()[key][0]
+
+
+def test_a_failed_run_says_what_and_where_not_how_the_library_put_it(tmp_path: Path) -> None:
+    faults = tmp_path / "faults.json"
+    garbled = {"service": "salesforce", "path": "/services/oauth2/token", "kind": "garble"}
+    faults.write_text(json.dumps({"seed": 7, "faults": [garbled]}))
+    tenant = Tenant()
+    tenant.bounce(tenant.subscriber(tenant.contact(), "Held"), DAY)
+    with installed(tenant, tmp_path, faults=faults) as installation:
+        installation.has_fetched_nothing_before(DAY)
+        runner = installation.runner
+        report = runner.materialise(DAY)
+        run = runner.instance.get_run_by_id(report.run_id)
+        assert run
+        told = stories.story(runner.instance, run, "live", ()).errors
+        for said in (report.error, *told.values()):
+            assert "Salesforce, login: HTTP 200" in (said or "")
+            assert "Check SALESFORCE_LOGIN_URL" in (said or "")
