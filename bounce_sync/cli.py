@@ -42,8 +42,19 @@ def main() -> None:
     try:
         cli()
     except (SettingsError, PolicyError) as error:
-        output.ERRORS.print(str(error), style="red", markup=False, soft_wrap=True)
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        _fail(
+            f"{error.filename}: {error.strerror}. Files go where BOUNCE_SYNC_HOME, "
+            "BOUNCE_SYNC_LAKE and BOUNCE_SYNC_LEDGER say."
+        )
+
+
+def _fail(message: str) -> None:
+    output.ERRORS.print(message, style="red", markup=False, soft_wrap=True)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -103,8 +103,17 @@ VARIABLES: dict[str, Variable] = {
 
 
 def environment() -> dict[str, str]:
-    """The process environment over the `.env` file of the current folder."""
-    stored = {name: value for name, value in dotenv.dotenv_values(".env").items() if value}
+    """The process environment over the `.env` file of the current folder.
+
+    Raises `SettingsError` where that file can't be read.
+    """
+    try:
+        found = dotenv.dotenv_values(".env")
+    except UnicodeDecodeError:
+        raise SettingsError("The file .env isn't text in UTF-8: save it as that.") from None
+    except OSError as error:
+        raise SettingsError(f"The file .env can't be read ({error.strerror}).") from None
+    stored = {name: value for name, value in found.items() if value}
     return {**stored, **os.environ}
 
 
@@ -135,7 +144,9 @@ class Reader:
             return value or Path(path).read_text().strip()
         except OSError as error:
             self.complain(f"{name}_FILE: {path} can't be read ({error.strerror}).")
-            return ""
+        except UnicodeDecodeError:
+            self.complain(f"{name}_FILE: {path} isn't text (a key has to be in PEM form).")
+        return ""
 
     def parsed(self, name: str, parse: Callable[[str], T]) -> T:
         try:

@@ -7,17 +7,14 @@ definitions are imported, because partitions and schedules can't wait for a run.
 
 from __future__ import annotations
 
-import ipaddress
-import json
 import re
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
-from urllib.parse import urlsplit
 
+from bounce_sync import values
 from bounce_sync.environment import (
     DATA_VIEWS,
     FILES,
@@ -27,7 +24,6 @@ from bounce_sync.environment import (
     Reader,
     environment,
 )
-from bounce_sync.marketing_cloud.files_format import FilesFormat
 from bounce_sync.rules import server_time
 
 if TYPE_CHECKING:
@@ -53,7 +49,7 @@ class ImportSettings:
         settings = cls(
             target=reader.text("BOUNCE_SYNC_TARGET"),
             delivery=reader.text("BOUNCE_SYNC_DELIVERY"),
-            start_date=reader.parsed("BOUNCE_SYNC_START_DATE", date.fromisoformat),
+            start_date=reader.parsed("BOUNCE_SYNC_START_DATE", values.day),
             utc_offset=reader.text("SFMC_UTC_OFFSET"),
         )
         reader.parsed("SFMC_UTC_OFFSET", server_time.parse_offset)
@@ -80,8 +76,8 @@ class AlertSettings:
         reader = Reader(environment() if environ is None else environ)
         settings = cls(
             target=reader.text("BOUNCE_SYNC_TARGET"),
-            receivers=reader.parsed("BOUNCE_SYNC_ALERTS", _receivers),
-            ui=reader.parsed("BOUNCE_SYNC_UI_URL", _web_address),
+            receivers=reader.parsed("BOUNCE_SYNC_ALERTS", values.receivers),
+            ui=reader.parsed("BOUNCE_SYNC_UI_URL", values.web_address),
             secrets=reader.secrets(),
         )
         reader.finish()
@@ -166,31 +162,34 @@ class Settings:
             reader.demand("SFMC_FILES", "the source `files` reads a folder")
         marketing_cloud, salesforce = _services(reader, target)
         reader.parsed("SFMC_UTC_OFFSET", server_time.parse_offset)
-        reader.parsed("BOUNCE_SYNC_ALERTS", _receivers)
-        reader.parsed("BOUNCE_SYNC_UI_URL", _web_address)
+        reader.parsed("BOUNCE_SYNC_ALERTS", values.receivers)
+        reader.parsed("BOUNCE_SYNC_UI_URL", values.web_address)
         settings = cls(
             target=target,
             home=home,
-            lake=reader.text("BOUNCE_SYNC_LAKE") or str(home / "lake"),
-            ledger=reader.text("BOUNCE_SYNC_LEDGER") or f"sqlite:///{home / 'ledger.db'}",
+            lake=reader.parsed("BOUNCE_SYNC_LAKE", values.folder) or str(home / "lake"),
+            ledger=(
+                reader.parsed("BOUNCE_SYNC_LEDGER", values.database)
+                or f"sqlite:///{home / 'ledger.db'}"
+            ),
             delivery=reader.text("BOUNCE_SYNC_DELIVERY"),
-            journey_wait=reader.parsed("BOUNCE_SYNC_JOURNEY_WAIT", _positive),
-            start_date=reader.parsed("BOUNCE_SYNC_START_DATE", date.fromisoformat),
-            ca_bundle=reader.parsed("BOUNCE_SYNC_CA_BUNDLE", _certificates),
+            journey_wait=reader.parsed("BOUNCE_SYNC_JOURNEY_WAIT", values.positive),
+            start_date=reader.parsed("BOUNCE_SYNC_START_DATE", values.day),
+            ca_bundle=reader.parsed("BOUNCE_SYNC_CA_BUNDLE", values.certificates),
             utc_offset=reader.text("SFMC_UTC_OFFSET"),
             source=cast("SourceName", source),
-            files=reader.text("SFMC_FILES") or None,
-            files_format=reader.parsed("SFMC_FILES_FORMAT", _files_format),
+            files=reader.parsed("SFMC_FILES", values.folder) or None,
+            files_format=reader.parsed("SFMC_FILES_FORMAT", values.files_format),
             held=cast("HeldMode", reader.text("SFMC_HELD")),
-            business_units=reader.parsed("SFMC_BUSINESS_UNITS", _numbers),
+            business_units=reader.parsed("SFMC_BUSINESS_UNITS", values.account_ids),
             marketing_cloud=marketing_cloud,
             salesforce=salesforce,
-            flag_field=reader.parsed("SALESFORCE_FLAG_FIELD", _api_name),
-            date_field=reader.parsed("SALESFORCE_DATE_FIELD", _api_name),
+            flag_field=reader.parsed("SALESFORCE_FLAG_FIELD", values.api_name),
+            date_field=reader.parsed("SALESFORCE_DATE_FIELD", values.api_name),
             person_accounts=reader.text("SALESFORCE_PERSON_ACCOUNTS") == "true",
-            api_version=reader.parsed("SALESFORCE_API_VERSION", _api_version),
-            api_share=reader.parsed("SALESFORCE_API_SHARE", _share),
-            bulk_from=reader.parsed("SALESFORCE_BULK_FROM", _count),
+            api_version=reader.parsed("SALESFORCE_API_VERSION", values.api_version),
+            api_share=reader.parsed("SALESFORCE_API_SHARE", values.share),
+            bulk_from=reader.parsed("SALESFORCE_BULK_FROM", values.count),
         )
         if settings.flag_field.lower() == settings.date_field.lower():
             reader.complain("SALESFORCE_FLAG_FIELD and SALESFORCE_DATE_FIELD: the same field.")
@@ -216,7 +215,9 @@ def _services(
     if target == SANDBOX and not given:
         return None, None
     addresses = [reader.text(name) for name in ("SFMC_AUTH_URL", "SALESFORCE_LOGIN_URL")]
-    if target == SANDBOX and not all(address and _is_loopback(address) for address in addresses):
+    if target == SANDBOX and not all(
+        address and values.is_loopback(address) for address in addresses
+    ):
         reader.complain(
             f"{', '.join(given)}: set, but BOUNCE_SYNC_TARGET is sandbox. Set it to live, or "
             "remove them. (A sandbox served elsewhere is named by two loopback addresses.)"
@@ -227,6 +228,11 @@ def _services(
     if not auth_url and not subdomain:
         reader.complain("SFMC_AUTH_URL (or SFMC_SUBDOMAIN): missing.")
     if subdomain and not auth_url:
+        if not re.fullmatch(r"[A-Za-z0-9-]+", subdomain):
+            reader.complain(
+                "SFMC_SUBDOMAIN: not a subdomain; it is what stands before "
+                ".auth.marketingcloudapis.com."
+            )
         auth_url = f"https://{subdomain}.auth.marketingcloudapis.com/"
     for name in ("SFMC_CLIENT_ID", "SFMC_CLIENT_SECRET", "SFMC_ACCOUNT_ID"):
         reader.demand(name)
@@ -246,7 +252,7 @@ def _services(
         ("SFMC_AUTH_URL", auth_url),
         ("SALESFORCE_LOGIN_URL", reader.text("SALESFORCE_LOGIN_URL")),
     ):
-        if address and not _is_secure(address):
+        if address and not values.is_secure(address):
             reader.complain(f"{name}: not an https:// address (http:// only on loopback).")
     return (
         MarketingCloudSettings(
@@ -263,91 +269,3 @@ def _services(
             jwt_key=key or None,
         ),
     )
-
-
-def _is_loopback(address: str) -> bool:
-    host = urlsplit(address).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _is_secure(address: str) -> bool:
-    scheme = urlsplit(address).scheme
-    return scheme == "https" or (scheme == "http" and _is_loopback(address))
-
-
-def _receivers(text: str) -> tuple[Receiver, ...]:
-    if not text:
-        return ()  # Apprise takes 0.2 s to import
-    from bounce_sync.alerts import sending
-
-    return sending.receivers(text)
-
-
-def _web_address(text: str) -> str:
-    if text and urlsplit(text).scheme not in ("http", "https"):
-        raise ValueError("not an address that starts with https:// or http://")
-    return text.rstrip("/")
-
-
-def _certificates(path: str) -> str | None:
-    if not path:
-        return None
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except ssl.SSLError:
-        raise ValueError(f"there is no certificate in {path}") from None
-    except OSError as error:
-        raise ValueError(f"{path} can't be read ({error.strerror})") from None
-    return path
-
-
-def _api_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", text):
-        raise ValueError("not the API name of a field, as Hard_Bounce__c is")
-    return text
-
-
-def _files_format(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        raise ValueError("not JSON") from None
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")
-    FilesFormat.parse(value)
-    return value
-
-
-def _numbers(text: str) -> tuple[str, ...]:
-    numbers = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if numbers != ("*",) and not all(number.isdigit() for number in numbers):
-        raise ValueError("not MIDs separated by commas, nor * for all of them")
-    return numbers
-
-
-def _positive(text: str) -> float:
-    if (value := float(text)) <= 0:
-        raise ValueError("not above 0")
-    return value
-
-
-def _share(text: str) -> float:
-    if not 0 < (value := float(text)) <= 1:
-        raise ValueError("not a share between 0 and 1")
-    return value
-
-
-def _count(text: str) -> int:
-    if (value := int(text)) < 1:
-        raise ValueError("not a count above 0")
-    return value
-
-
-def _api_version(text: str) -> str:
-    major, _, minor = text.partition(".")
-    if not (major.isdigit() and minor == "0" and int(major) >= 52):
-        raise ValueError("not a version like 62.0 (52.0 or newer)")
-    return text

@@ -102,6 +102,75 @@ def test_a_format_of_files_that_cant_be_is_named_with_the_rest() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SFMC_AUTH_URL", "https://[x", "not an https:// address"),
+        ("SALESFORCE_LOGIN_URL", "https://", "not an https:// address"),
+        ("SFMC_SUBDOMAIN", "https://x.auth.marketingcloudapis.com", "not a subdomain"),
+        ("BOUNCE_SYNC_UI_URL", "https://[x", "not an address that starts with https://"),
+        ("BOUNCE_SYNC_LAKE", "xyz://bucket/lake", "not known: xyz"),
+        ("SFMC_FILES", "xyz://bucket/lake", "not known: xyz"),
+        ("BOUNCE_SYNC_LEDGER", "ledger.db", "isn't a database URL"),
+        ("BOUNCE_SYNC_LEDGER", "postgresql://bot:s3cret@host:port/ledger", "isn't a database URL"),
+        ("BOUNCE_SYNC_LEDGER", "mysql://bot:s3cret@host/ledger", "not in mysql"),
+        ("BOUNCE_SYNC_START_DATE", "1.1.2026", "not a day like 2026-01-01"),
+        ("BOUNCE_SYNC_JOURNEY_WAIT", "15 minutes", "not a number above 0"),
+        ("BOUNCE_SYNC_JOURNEY_WAIT", "nan", "not a number above 0"),
+        ("SALESFORCE_API_SHARE", "50%", "not a share above 0"),
+        ("SALESFORCE_BULK_FROM", "2000.0", "not a whole number above 0"),
+    ],
+)
+def test_an_impossible_value_is_named_in_plain_words(name: str, value: str, said: str) -> None:
+    environ = LIVE if name != "SFMC_SUBDOMAIN" else {**LIVE, "SFMC_AUTH_URL": ""}
+    with pytest.raises(SettingsError) as raised:
+        Settings.load({**environ, name: value})
+    assert [said in line for line in str(raised.value).splitlines() if f"- {name}: " in line] == [
+        True
+    ]
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"BOUNCE_SYNC_HOME": "a_file"}, "a_file"),
+        ({"BOUNCE_SYNC_LAKE": "ftp://127.0.0.1:1/lake"}, "BOUNCE_SYNC_LAKE"),
+        ({"BOUNCE_SYNC_START_DATE": "2999-01-01"}, "BOUNCE_SYNC_START_DATE"),
+    ],
+)
+def test_what_a_run_cant_use_is_a_message_and_no_stack_trace(
+    wrong: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a_file").write_text("")
+    ended = subprocess.run(
+        [sys.executable, "-m", "bounce_sync.cli", "run"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, **wrong},
+    )
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_env_file_that_isnt_text_is_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes("BOUNCE_SYNC_TARGET=live\n".encode("utf-16"))
+    with pytest.raises(SettingsError, match=r"\.env isn't text in UTF-8"):
+        Settings.load()
+
+
+def test_a_key_in_binary_form_is_told_at_once(tmp_path: Path) -> None:
+    key = tmp_path / "key.der"
+    key.write_bytes(b"0\x82\xff\xfe")
+    with pytest.raises(SettingsError, match=r"SALESFORCE_JWT_KEY_FILE: .* isn't text"):
+        Settings.load({**LIVE, "SALESFORCE_JWT_KEY_FILE": str(key)})
+
+
 def test_secrets_are_in_no_representation() -> None:
     assert "s3cret" not in repr(Settings.load(LIVE))
 

@@ -19,7 +19,7 @@ import click
 import dagster as dg
 
 from bounce_sync import failures, stopping
-from bounce_sync.environment import LIVE
+from bounce_sync.environment import LIVE, SettingsError
 from bounce_sync.rules import server_time
 from bounce_sync.sandbox import embedded
 from bounce_sync.settings import AlertSettings, Settings
@@ -145,7 +145,20 @@ def running(settings: Settings | None = None) -> Iterator[Runner]:
             stack.enter_context(_environment(sandbox_environment(address, units)))
             settings = Settings.load()
         instance = stack.enter_context(dagster_instance(settings.dagster_home))
-        yield Runner(settings, instance)
+        runner = Runner(settings, instance)
+        _reach(runner.lake)
+        yield runner
+
+
+def _reach(lake: Lake) -> None:
+    try:
+        lake.root.exists()
+    except Exception as error:  # every filesystem has errors of its own
+        raise SettingsError(
+            f"The lake on {lake.root.protocol or 'this machine'} can't be reached "
+            f"({type(error).__name__}). Check BOUNCE_SYNC_LAKE and the credentials that "
+            "fsspec takes from the environment."
+        ) from error
 
 
 def sandbox_environment(address: embedded.Address, units: Sequence[str]) -> dict[str, str]:
@@ -181,9 +194,19 @@ def dagster_instance(folder: Path) -> Iterator[dg.DagsterInstance]:
 
 
 def last_finished_day() -> date:
-    """The newest SFMC day that is over."""
-    offset = server_time.parse_offset(Settings.load().utc_offset)
-    return server_time.last_finished_day(datetime.now(UTC), offset)
+    """The newest SFMC day that is over.
+
+    Raises `SettingsError` where it comes before the first partition.
+    """
+    settings = Settings.load()
+    offset = server_time.parse_offset(settings.utc_offset)
+    day = server_time.last_finished_day(datetime.now(UTC), offset)
+    if day < settings.start_date:
+        raise SettingsError(
+            f"BOUNCE_SYNC_START_DATE: no day can be run before {settings.start_date} is over; the "
+            f"last finished day in SFMC's server time is {day}."
+        )
+    return day
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ so nothing that a crash interrupts is lost, and everything can be explained and 
 only ever added. This package knows no Dagster and no network; it doesn't decide anything.
 """
 
+from bounce_sync.ledger.database import address
 from bounce_sync.ledger.errors import (
     LedgerBusy,
     LedgerError,
@@ -29,5 +30,6 @@ __all__ = [
     "RunJournal",
     "UnknownRun",
     "WrongOrg",
+    "address",
     "look",
 ]

@@ -58,13 +58,13 @@ def open_database(url: str) -> Engine:
     Raises `LedgerError` for an address that can't be used or reached, `LedgerTooNew` where a newer
     release migrated it already.
     """
-    address = _address(url)
-    engine = _engine(address)
+    where = address(url)
+    engine = _engine(where)
     try:
         _migrate(engine)
     except SQLAlchemyError as error:
         raise LedgerError(
-            f"The ledger at {address.render_as_string()} can't be opened: "
+            f"The ledger at {where.render_as_string()} can't be opened: "
             f"{getattr(error, 'orig', None) or type(error).__name__}. Check BOUNCE_SYNC_LEDGER."
         ) from error
     return engine
@@ -75,10 +75,10 @@ def open_existing(url: str) -> Engine | None:
 
     Raises `LedgerError` for an address that can't be used.
     """
-    address = _address(url)
-    if address.get_backend_name() == "sqlite" and not Path(str(address.database)).is_file():
+    where = address(url)
+    if where.get_backend_name() == "sqlite" and not Path(str(where.database)).is_file():
         return None
-    return _engine(address)
+    return _engine(where)
 
 
 def revisions() -> list[str]:
@@ -175,22 +175,23 @@ def _plain(column: pd.Series) -> list[Any]:
     return column.astype(object).where(column.notna(), None).tolist()
 
 
-def _address(url: str) -> URL:
+def address(url: str) -> URL:
+    """The address that `url` is. Raises `LedgerError` where no ledger can live there."""
     try:
-        address = make_url(url)
-    except ArgumentError as error:
+        where = make_url(url)
+    except (ArgumentError, ValueError) as error:
         raise LedgerError(
-            "BOUNCE_SYNC_LEDGER isn't a database URL; it looks like sqlite:////var/lib/"
+            "The ledger's address isn't a database URL; one looks like sqlite:////var/lib/"
             "bounce_sync/ledger.db or postgresql://user@host/database."
         ) from error
-    kind = address.get_backend_name()
+    kind = where.get_backend_name()
     if kind in ("postgresql", "postgres"):
-        return address.set(drivername="postgresql+psycopg")
+        return where.set(drivername="postgresql+psycopg")
     if kind != "sqlite":
         raise LedgerError(f"A ledger lives in SQLite or PostgreSQL, not in {kind}.")
-    if address.database in (None, "", ":memory:"):
+    if where.database in (None, "", ":memory:"):
         raise LedgerError("A ledger must outlive its process: give the SQLite URL a file.")
-    return address
+    return where
 
 
 def _engine(address: URL) -> Engine:

@@ -53,7 +53,7 @@ def test_folders_that_cant_be_written(patient: Patient, tmp_path: Path) -> None:
     assert report.unwell == {"home": "fail", "lake": "fail"}
     elsewhere = patient.look(BOUNCE_SYNC_LAKE="memory://lake")
     assert "lake on memory answers" in elsewhere.said("lake")
-    nowhere = patient.look(BOUNCE_SYNC_LAKE="nosuchthing://lake")
+    nowhere = patient.look(BOUNCE_SYNC_LAKE="ftp://127.0.0.1:1/lake")
     assert nowhere.level("lake") == "fail"
 
 
