@@ -17,6 +17,9 @@ ALLOW_CHANGES = "bounce_sync/allow_changes"
 ALLOW_DOMAINS = "bounce_sync/allow_domains"
 ALLOW_MISMATCH = "bounce_sync/allow_mismatch"
 
+_YES = ("true", "yes", "on", "1")
+"""What people write into a tag to say yes."""
+
 
 def allowed_domains(tags: Mapping[str, str]) -> frozenset[str]:
     """The mail domains that a run's tags release from quarantine."""
@@ -69,11 +72,14 @@ class Rule:
     def verdict(self, view: View) -> Verdict:
         """Passed, or failed with numbers; a released failure passes and says so."""
         verdict = self.judge(view)
-        by_tag = self.release and not self.released_in_table and view.tags.get(self.release)
-        if not verdict.passed and by_tag:
+        if not verdict.passed and not self.released_in_table and self._is_released(view.tags):
             return Verdict(
                 True,
                 f"Released by the run tag {self.release}. {verdict.message}",
                 {**verdict.numbers, "released": 1},
             )
         return verdict
+
+    def _is_released(self, tags: Mapping[str, str]) -> bool:
+        """Whether the tag says yes: a guard that somebody wrote `false` for still holds."""
+        return self.release is not None and tags.get(self.release, "").strip().lower() in _YES

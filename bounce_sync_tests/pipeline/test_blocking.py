@@ -133,6 +133,13 @@ def test_a_tag_releases_the_guard_for_its_run_and_leaves_a_trace(held: Installat
     assert held.writes() > 0
 
 
+def test_a_tag_that_says_no_releases_nothing(held: Installation) -> None:
+    for no in ("false", "FALSE", "no", "0"):
+        kept = held.runner.materialise(DAY, policy={"max_changes": 1}, tags={ALLOW_CHANGES: no})
+        assert kept.blocked_by == "change_volume_is_plausible"
+    assert held.writes() == 0
+
+
 def test_a_bad_day_of_bounces_is_refused_by_the_next_day(held: Installation) -> None:
     held.run(DAY, dry_run=True)
     _spoil(held, "raw_bounces", EARLIER, _unknown_category)
