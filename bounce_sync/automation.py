@@ -13,6 +13,7 @@ from bounce_sync.environment import LIVE
 from bounce_sync.tables import DAILY_TABLES
 
 DAILY_JOB = "daily_bounce_sync"
+DRIFT_JOB = "check_crm_drift"
 MEND_JOB = "mend_crm_drift"
 
 daily_job = dg.define_asset_job(
@@ -22,7 +23,7 @@ daily_job = dg.define_asset_job(
 )
 
 drift_job = dg.define_asset_job(
-    "check_crm_drift",
+    DRIFT_JOB,
     selection=dg.AssetSelection.assets("crm_drift"),
     description="Compares everything that SFMC holds with everything that is flagged. Reads only.",
 )

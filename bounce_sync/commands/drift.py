@@ -45,10 +45,10 @@ def drift(
     config = {DRIFT: {"held_without_bounce": "flag" if held_without_bounce else "report"}}
     written = None
     with running() as runner, stopping.on_sigterm():
-        from bounce_sync.automation import MEND_JOB  # reads a part of the environment
+        from bounce_sync.automation import DRIFT_JOB, MEND_JOB  # reads a part of the environment
 
         output.progress("Comparing all of Held with all of flagged")
-        found = runner.execute(MEND_JOB, assets=[DRIFT], tags=tags, config=config)
+        found = runner.execute(DRIFT_JOB, tags=tags, config=config)
         if not as_json and DRIFT in found.materialised:
             _show(found, runner)
         if mend and found.success and _changes(found) and (yes or _agreed(found)):

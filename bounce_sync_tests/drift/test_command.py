@@ -49,6 +49,8 @@ def test_it_tells_what_drifted_and_writes_nothing(here: Installation) -> None:
     assert "To mend: 1 to set, 0 to refresh, 0 to clear" in told.stdout
     assert str(here.runner.lake.path("crm_drift", LATEST)) in told.stdout, "where the rows are"
     assert here.writes() == 0
+    (run,) = here.runner.instance.get_runs()
+    assert run.job_name == "check_crm_drift", "nobody is told of a mend"
 
 
 def test_a_tenant_that_lists_nobody_and_holds_somebody_is_refused(tmp_path: Path) -> None:
