@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bounce_sync.commands.outcome import Outcome
-from bounce_sync.tables import REASONS
+from bounce_sync.tables import OUTCOMES, REASONS
 
 ERRORS = Console(stderr=True, highlight=False)
 RESULTS = Console(highlight=False)
@@ -49,8 +49,9 @@ def summary(outcome: Outcome) -> None:
         "refresh",
         "clear",
         "none",
-        "written",
-        "rejected",
+        "unmatched",
+        "quarantined",
+        *OUTCOMES,
     ):
         table.add_row(name.replace("_", " "), f"{line[name]:,}")
     RESULTS.print(table)
@@ -58,6 +59,8 @@ def summary(outcome: Outcome) -> None:
         RESULTS.print("Dry run: nothing was written to the CRM.")
     if outcome.missing_days:
         RESULTS.print(f"Evidence days that could not be fetched: {', '.join(outcome.missing_days)}")
+    for warning in outcome.report.warnings if outcome.report else ():
+        RESULTS.print(warning, style="yellow", markup=False, soft_wrap=True)
     if line["run_id"]:
         RESULTS.print(f"Run {line['run_id']}, {line['seconds']} s")
     if outcome.page:

@@ -48,6 +48,8 @@ class RunReport:
     materialised: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Asset → its metadata as plain values."""
     failed_checks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What each failed check that doesn't stop a run has to say, and what to do."""
     blocked_by: str | None = None
     """The blocking check that stopped the run."""
     error: str | None = None
@@ -227,7 +229,7 @@ def _report(result: dg.ExecuteInProcessResult) -> RunReport:
     from bounce_sync.assets.checks import WHAT_TO_DO
 
     materialised: dict[str, dict[str, Any]] = {}
-    failed, blocked_by, error = [], None, None
+    failed, warnings, blocked_by, error = [], [], None, None
     for event in result.all_events:
         if event.is_step_materialization and event.asset_key:
             metadata = event.step_materialization_data.materialization.metadata
@@ -238,12 +240,15 @@ def _report(result: dg.ExecuteInProcessResult) -> RunReport:
             evaluation = event.asset_check_evaluation_data
             if not evaluation.passed:
                 failed.append(evaluation.check_name)
-                if evaluation.blocking and blocked_by is None:
-                    blocked_by = evaluation.check_name
-                    advice = evaluation.metadata.get(WHAT_TO_DO)
-                    error = " ".join(
-                        [evaluation.description or "", *([str(advice.value)] if advice else [])]
-                    )
+                advice = evaluation.metadata.get(WHAT_TO_DO)
+                said = " ".join(
+                    [evaluation.description or "", *([str(advice.value)] if advice else [])]
+                )
+                if not evaluation.blocking:
+                    asset = evaluation.asset_key.path[-1]
+                    warnings.append(f"{asset}, {evaluation.check_name}: {said}")
+                elif blocked_by is None:
+                    blocked_by, error = evaluation.check_name, said
         elif event.is_step_failure and error is None:
             error = _said(event.step_failure_data.error)
         elif event.is_run_failure and error is None:
@@ -253,6 +258,7 @@ def _report(result: dg.ExecuteInProcessResult) -> RunReport:
         success=result.success,
         materialised=materialised,
         failed_checks=tuple(failed),
+        warnings=tuple(warnings),
         blocked_by=blocked_by,
         error=None if result.success else error,
     )

@@ -204,6 +204,7 @@ def _sections(day: Day, lists: _Lists) -> list[dict[str, Any]]:
             "Marketing Cloud has given up on these addresses. Ask for another address, or call.",
             day.new,
             {"category": "bounce"},
+            _let_through(day.new),
         ),
         records(
             "released",
@@ -245,6 +246,18 @@ def _sections(day: Day, lists: _Lists) -> list[dict[str, Any]]:
                 for code in day.refused["error_code"].value_counts().index
             ],
         ),
+    ]
+
+
+def _let_through(new: pd.DataFrame) -> list[str]:
+    """Of those that a quarantine would have kept, had nobody released it."""
+    released = new[new["reason"] == "domain_allowed"]
+    if released.empty:
+        return []
+    domains = ", ".join(f"{name} ({n:,})" for name, n in released["domain"].value_counts().items())
+    return [
+        f"{len(released):,} of these looked like an outage, and whoever runs the sync let them "
+        f"through: {domains}."
     ]
 
 
