@@ -85,7 +85,8 @@ FINDINGS: dict[str, tuple[str, str]] = {
         "A mend flags it.",
     ),
     "held_without_bounce": (
-        "SFMC holds the address, no bounce is left that confirms it, and the CRM isn't flagged.",
+        "SFMC holds the address, no bounce is left that confirms it, and the CRM has no flag, or "
+        "no date.",
         "Held by hand, by an import, or for longer than bounces are kept. If these are dead "
         "addresses all the same, mend with `--held-without-bounce`.",
     ),
@@ -98,7 +99,8 @@ FINDINGS: dict[str, tuple[str, str]] = {
         "A mend moves the date forward.",
     ),
     "date_ahead": (
-        "Flagged; the CRM's date is later than every known bounce and than the hold.",
+        "Flagged; the CRM's date is later than every known bounce and than the hold; where no "
+        "bounce is known, it lies in the future.",
         "Left, since no date is moved back. Look at who wrote it (field history).",
     ),
     "other_address": (

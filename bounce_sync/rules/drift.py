@@ -115,7 +115,7 @@ def compare(
     plan = changes.left(plan, bare, "held_without_bounce")
     since = sides.held.drop_duplicates("subscriber_key").set_index("subscriber_key")["held_at"]
     plan = plan.assign(held_at=look_up(plan["subscriber_key"], since), read_at=sides.read_at)
-    return shape(CrmDrift, plan.assign(finding=_findings(plan, sides.facts)))
+    return shape(CrmDrift, plan.assign(finding=_findings(plan, sides)))
 
 
 def to_ask(drift: pd.DataFrame) -> list[str]:
@@ -161,11 +161,12 @@ def _outages(plan: pd.DataFrame, sides: Sides, policy: SyncPolicy, offset: timed
     return waits.index[waits]
 
 
-def _findings(plan: pd.DataFrame, facts: CrmFacts) -> np.ndarray:
+def _findings(plan: pd.DataFrame, sides: Sides) -> np.ndarray:
     flagged = plan["flag_before"].fillna(value=False).astype(bool)
-    date = facts.comparable(plan["date_before"])
-    known = facts.as_stored(plan[["bounced_at", "held_at"]].max(axis=1))
-    ahead = (plan["reason"] == "still_held") & plan["bounced_at"].notna() & (date > known)
+    date = sides.facts.comparable(plan["date_before"])
+    known = plan[["bounced_at", "held_at"]].max(axis=1)
+    latest = sides.facts.as_stored(known.where(plan["bounced_at"].notna(), plan["read_at"]))
+    ahead = (plan["reason"] == "still_held") & (date > latest)
     rules = [  # the first that fits speaks
         (flagged & (plan["action"] == REFRESH), "date_behind"),
         *((plan["reason"] == reason, finding) for reason, finding in _BY_REASON.items()),

@@ -110,6 +110,17 @@ def test_a_hold_fills_an_empty_date_and_never_moves_one() -> None:
         assert row["date_after"] == pd.Timestamp(date or at(20))
 
 
+@pytest.mark.parametrize("is_day", [False, True])
+def test_a_date_that_is_still_to_come_is_told_of_without_a_bounce_too(is_day: bool) -> None:
+    facts = CrmFacts(date_is_day=is_day, time_zone="America/Los_Angeles")
+    for date, finding in ((at(31), tables.AGREES), ("2026-02-02T00:00:00Z", "date_ahead")):
+        world = World(facts=facts)
+        world.record(ANN, flag=True, flag_date=date)
+        world.subscriber(ANN, tables.HELD)
+        row = the_row(compared(world))
+        assert (row["finding"], row["action"]) == (finding, "none")
+
+
 def test_a_date_field_takes_the_day_of_the_hold_in_the_users_zone() -> None:
     world = World(facts=CrmFacts(date_is_day=True, time_zone="Asia/Tokyo"))
     world.record(ANN)
