@@ -101,7 +101,8 @@ def _show(plan: UndoPlan) -> None:
     """What goes back and what is left, on stderr: it belongs to the question."""
     if len(plan.changes):
         table = Table(title=f"{len(plan.changes):,} changes", title_justify="left")
-        for title in ("record", "flag now", "flag then", "date now", "date then"):
+        table.add_column("record", no_wrap=True)  # a narrow terminal would cut the id
+        for title in ("flag now", "flag then", "date now", "date then"):
             table.add_column(title)
         for row in plan.changes.head(SHOWN).itertuples():
             flags = ("on" if flag else "off" for flag in (row.flag_before, row.flag_after))
@@ -112,8 +113,9 @@ def _show(plan: UndoPlan) -> None:
             output.ERRORS.print(f"and {len(plan.changes) - SHOWN:,} more")
     if len(plan.left):
         table = Table(title=f"{len(plan.left):,} left", title_justify="left")
-        for title in ("why", "records", "meaning", "for instance"):
+        for title in ("why", "records", "meaning"):
             table.add_column(title)
+        table.add_column("for instance", overflow="fold")
         for why, rows in plan.left.groupby("why"):
             first = rows.iloc[0]
             by = f" (run {first['by_run']})" if why == "written_again" else ""

@@ -90,6 +90,8 @@ def test_what_was_undone_is_not_done_again(team: Team) -> None:
     refused = called(undo, first["run_id"])
     assert refused.exit_code == 2
     assert "--yes" in refused.output
+    told = called(undo, first["run_id"], "--dry-run").stderr
+    assert all(record in told for record in (team.ann, team.bob, team.cat))
     shown = line(called(undo, first["run_id"], "--dry-run", "--json"))
     assert (shown["planned"], shown["written"]) == (3, 0)
     assert team.installation.flags() == after
