@@ -47,8 +47,8 @@ def main() -> None:
         if error.filename is None or error.strerror is None:
             raise
         _fail(
-            f"{error.filename}: {error.strerror}. Files go where BOUNCE_SYNC_HOME, "
-            "BOUNCE_SYNC_LAKE and BOUNCE_SYNC_LEDGER say."
+            f"{error.filename}: {error.strerror}. Check that the folder is there and yours to "
+            "write: files go where BOUNCE_SYNC_HOME, BOUNCE_SYNC_LAKE and BOUNCE_SYNC_LEDGER say."
         )
 
 

@@ -93,6 +93,23 @@ def test_a_command_names_what_the_definitions_read_with_the_rest(
         assert f"  - {name}" in ended.stderr
 
 
+@pytest.mark.parametrize("command", [["run"], ["drift"], ["explain", "key"], ["dev"]])
+def test_a_home_that_cant_be_a_folder_is_a_message(command: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    ended = subprocess.run(
+        [sys.executable, "-m", "bounce_sync.cli", *command],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "BOUNCE_SYNC_HOME": str(file / "home")},
+    )
+    assert ended.returncode == 1
+    assert f"{file / 'home'}" in ended.stderr
+    assert "BOUNCE_SYNC_HOME" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_format_of_files_that_cant_be_is_named_with_the_rest() -> None:
     with pytest.raises(SettingsError) as raised:
         Settings.load({"SFMC_FILES_FORMAT": '{"delimitre": ";"}', "SFMC_UTC_OFFSET": "CST"})
