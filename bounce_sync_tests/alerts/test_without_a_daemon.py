@@ -56,6 +56,17 @@ def test_a_run_of_the_command_line_is_told_of_and_a_dead_receiver_hides_nothing(
     assert len(hook.inbox.messages) == 1
 
 
+def test_who_cant_be_reached_is_told_in_our_words_and_not_the_library_s(
+    installation: Installation, hook: WebHook
+) -> None:
+    ours = "Salesforce, login: no answer (ConnectionError). Check SALESFORCE_LOGIN_URL"
+    with environ({"SALESFORCE_LOGIN_URL": "https://127.0.0.1:1"}):
+        report = installation.runner.execute("check_crm_drift")
+    assert (report.error or "").startswith(ours)
+    ((_, body),) = hook.inbox.messages
+    assert f"- crm_drift: {ours}" in body
+
+
 def test_nobody_is_told_of_a_rehearsal(installation: Installation, hook: WebHook) -> None:
     with environ({"BOUNCE_SYNC_TARGET": "sandbox"}):
         installation.runner.materialise(DAY, ["raw_bounces"])
