@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from bounce_sync.assets.lineage import LINEAGE
 from bounce_sync.tables import ACTIONS, BOUNCE_CATEGORIES, REASONS, TABLES, Table
 
 MARKETING = ["team:marketing-operations"]
@@ -22,85 +23,6 @@ SMTP_CODE = r"\d{3}|\d\.\d{1,3}\.\d{1,3}"
 """What may be shown of columns that a server filled."""
 
 NOT_ALLOWED, EMPTY = "(not allowed)", "(empty)"
-
-LINEAGE: dict[str, dict[str, Sequence[tuple[str, str]]]] = {
-    "raw_bounces": {
-        name: [("sfmc/_Bounce", source)]
-        for name, source in {
-            "business_unit": "AccountID",
-            "subscriber_key": "SubscriberKey",
-            "event_at": "EventDate",
-            "bounce_category": "BounceCategory",
-            "bounce_subcategory": "BounceSubcategory",
-            "smtp_code": "SMTPCode",
-            "smtp_reason": "SMTPBounceReason",
-            "domain": "Domain",
-            "job_id": "JobID",
-        }.items()
-    },
-    "held_subscribers": {
-        "subscriber_key": [("sfmc/_Subscribers", "SubscriberKey")],
-        "email_address": [("sfmc/_Subscribers", "EmailAddress")],
-    },
-    "confirmed_bounce_staging": {
-        "subscriber_key": [
-            ("raw_bounces", "subscriber_key"),
-            ("held_subscribers", "subscriber_key"),
-        ],
-        "email_address": [("raw_bounces", "email_address"), ("held_subscribers", "email_address")],
-        "domain": [("raw_bounces", "domain"), ("held_subscribers", "email_address")],
-        "bounce_category": [("raw_bounces", "bounce_category")],
-        "smtp_code": [("raw_bounces", "smtp_code")],
-        "bounce_reason": [("raw_bounces", "smtp_reason")],
-        "bounced_at": [("raw_bounces", "event_at")],
-        "evidence_count": [("raw_bounces", "event_at")],
-        "business_unit": [("raw_bounces", "business_unit")],
-    },
-    "crm_flag_state": {
-        name: [("salesforce/Contact", source), ("salesforce/Lead", source)]
-        for name, source in {
-            "record_id": "Id",
-            "email": "Email",
-            "flag": "Hard_Bounce__c",
-            "flag_date": "Hard_Bounce_Date__c",
-        }.items()
-    },
-    "released_subscribers": {
-        "subscriber_key": [("crm_flag_state", "subscriber_key")],
-        "status": [("sfmc/_Subscribers", "Status")],
-    },
-    "crm_flag_changes": {
-        "flag_after": [
-            ("held_subscribers", "subscriber_key"),
-            ("released_subscribers", "status"),
-            ("crm_flag_state", "flag"),
-        ],
-        "date_after": [
-            ("confirmed_bounce_staging", "bounced_at"),
-            ("crm_flag_state", "flag_date"),
-        ],
-        "address_agrees": [
-            ("crm_flag_state", "email"),
-            ("confirmed_bounce_staging", "email_address"),
-        ],
-    },
-    "crm_flag_updates": {
-        name: [("crm_flag_changes", name)]
-        for name in ("subscriber_key", "object", "record_id", "flag_after", "date_after")
-    },
-    "crm_drift": {
-        "subscriber_key": [("sfmc/_Subscribers", "SubscriberKey")],
-        "status": [("sfmc/_Subscribers", "Status")],
-        "bounced_at": [("raw_bounces", "event_at"), ("sfmc/_Bounce", "EventDate")],
-        "flag_before": [("salesforce/Contact", "Hard_Bounce__c")],
-        "date_before": [("salesforce/Contact", "Hard_Bounce_Date__c")],
-    },
-    "crm_drift_updates": {
-        name: [("crm_drift", name)]
-        for name in ("subscriber_key", "object", "record_id", "flag_after", "date_after")
-    },
-}
-"""Table → column → where its values come from."""
 
 
 def _type_name(dtype: Any) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from bounce_sync.assets.catalogue import LINEAGE, column_schema
+from bounce_sync.assets.catalogue import column_schema
+from bounce_sync.assets.lineage import LINEAGE
 from bounce_sync.assets.rule import Rule
 from bounce_sync.assets.rule_book import RULES
 from bounce_sync.rules.policy import SyncPolicy

@@ -9,12 +9,13 @@ import pytest
 
 from bounce_sync import pictures
 from bounce_sync.assets import catalogue, descriptions, spot_check
+from bounce_sync.assets.lineage import LINEAGE
 from bounce_sync.rules import confirmation, precision
 from bounce_sync.rules.policy import SyncPolicy
 from bounce_sync.salesforce.connection import Connection, Org
 from bounce_sync.salesforce.reading import RecordReader
 from bounce_sync.storage import Lake
-from bounce_sync.tables import CrmFlagChanges, CrmFlagUpdates, RawBounces, empty, shape
+from bounce_sync.tables import TABLES, CrmFlagChanges, CrmFlagUpdates, RawBounces, empty, shape
 from bounce_sync_tests.rules.world import World, contact_id, framed
 
 INLINE = 1_000
@@ -172,3 +173,24 @@ def test_records_that_cannot_be_read_again_are_a_sentence(lake: Lake) -> None:
         reader = RecordReader(connection)
         said = spot_check.page(updates("set"), empty(CrmFlagChanges), lake, "2026-01-02", reader)
     assert said.startswith("The records can't be read again: Salesforce, ")
+
+
+OF_THE_RUN = {
+    *("read_at", "carried_since", "action", "reason", "finding"),
+    *("outcome", "error_code", "message", "run_id", "attempted_at"),
+}
+"""Columns that a run makes: they come from no other column."""
+
+
+@pytest.mark.parametrize("asset", TABLES)
+def test_every_column_says_where_it_comes_from(asset: str) -> None:
+    columns = {name: set(table.to_schema().columns) for name, table in TABLES.items()}
+    told = LINEAGE[asset]
+    assert set(told) <= columns[asset]
+    untold = columns[asset] - set(told) - OF_THE_RUN
+    assert untold <= {"object", "email_address"}, "named by the graph; only some sources have it"
+    for sources in told.values():
+        for table, column in sources:
+            assert column in columns.get(table, {column}), f"{table} has no {column}"
+    shown = catalogue.definition_metadata(asset)["where columns come from"].value
+    assert all(f"| {column} |" in shown for column in told)
