@@ -136,9 +136,10 @@ def crm_drift(
     the job `mend_crm_drift`, which makes this report anew and writes once its `dry_run` is false.
 
     The evidence is every bounce of the lake, and SFMC's own of those subscribers whose flag isn't
-    as the lake says. Not partitioned: it tells of the moment it was made. With SFMC_HELD=by_key it
-    can't know of all Held subscribers, only of those that bounced on a day of the lake, or
-    yesterday, or are flagged; it says so.
+    as the lake says, or who bounced within the last 60 days: one that was recorded late is found
+    so. Not partitioned: it tells of the moment it was made. With SFMC_HELD=by_key it can't know of
+    all Held subscribers, only of those that bounced on a day of the lake, or yesterday, or are
+    flagged; it says so.
     """
     rules, lake, ledger = policy.policy(), installation.lake(), installation.ledger()
     installation.demand_possible(rules)

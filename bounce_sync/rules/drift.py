@@ -40,6 +40,9 @@ HeldWithoutBounce = Literal["report", "flag"]
 LATE_BOUNCE_WOULD_TELL = ("not_flagged", "held_without_bounce", "date_behind", "date_ahead")
 """Findings that a bounce which was recorded late, or never fetched, may change."""
 
+LATELY = timedelta(days=60)
+"""So long after a bounce a newer one may have been recorded that the lake lacks."""
+
 _BY_REASON = {
     "held": "not_flagged",
     "domain_allowed": "not_flagged",
@@ -120,10 +123,12 @@ def compare(
 
 def to_ask(drift: pd.DataFrame) -> list[str]:
     """Held keys of `CrmDrift` of whom SFMC may know a bounce that would change the finding: whose
-    record isn't as the known bounces say it should be, or of whom none is known."""
-    nothing_known = (drift["finding"] == AGREES) & drift["bounced_at"].isna()
+    record isn't as the known bounces say it should be, of whom none is known, or who bounced within
+    the last 60 days. (Nobody is mailed while Held, so that of the others none comes any more.)"""
+    none_known, newest = drift["bounced_at"].isna(), drift["bounced_at"]
+    may_be_newer = (drift["status"] == HELD) & drift["finding"].isin([AGREES, "conflict"])
     asked = drift["finding"].isin(LATE_BOUNCE_WOULD_TELL)
-    asked |= nothing_known & (drift["status"] == HELD)
+    asked |= may_be_newer & (none_known | (newest >= drift["read_at"] - LATELY))
     return drift.loc[asked, "subscriber_key"].drop_duplicates().tolist()
 
 

@@ -74,6 +74,20 @@ def test_a_bounce_that_was_recorded_late_is_found_by_key(tmp_path: Path) -> None
         assert mending.findings(installation) == {late: "conflict"}
 
 
+def test_a_late_bounce_of_somebody_who_is_flagged_moves_the_date(tmp_path: Path) -> None:
+    tenant = Tenant()
+    flagged = tenant.contact("flagged@late.example")
+    tenant.bounce(tenant.subscriber(flagged, "Held"), DAY, "10:00:00")
+    with installed(tenant, tmp_path) as installation:
+        installation.has_fetched_nothing_before(DAY)
+        assert installation.run(DAY).line()["written"] == 1
+        record_late(installation, flagged, DAY)
+        mending.mend(installation)
+        assert mending.findings(installation) == {flagged: "date_behind"}
+        assert installation.flags() == {flagged: (True, crm_time(DAY, "12:00:00"))}
+        assert installation.run(DAY).line()["written"] == 0, "the day agrees"
+
+
 def test_a_mend_that_dies_is_settled_by_the_daily_run_and_done_by_the_next(tmp_path: Path) -> None:
     tenant = Tenant()
     held = tenant.contact()

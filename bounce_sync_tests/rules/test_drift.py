@@ -256,8 +256,9 @@ def test_whom_the_policy_or_the_settings_leave() -> None:
 
 def test_who_is_asked_for_bounces() -> None:
     world = World()
-    world.record(contact_id(1), flag=True, flag_date=at(30))
-    world.held(contact_id(1))  # agrees with a known bounce: not asked
+    long_ago = "2025-12-01T12:00:00.000Z"
+    world.record(contact_id(1), flag=True, flag_date=long_ago)
+    world.held(contact_id(1), long_ago)  # agrees, and is mailed no more since: not asked
     world.record(contact_id(2))
     world.held(contact_id(2))
     world.record(contact_id(3))
@@ -267,7 +268,13 @@ def test_who_is_asked_for_bounces() -> None:
     world.subscriber("nowhere", tables.HELD)
     world.record(contact_id(5), flag=True)
     world.subscriber(contact_id(5), "Active")
-    assert drift.to_ask(compared(world)) == [contact_id(2), contact_id(3), lead_id(4)]
+    lately, unticked = contact_id(6), contact_id(7)
+    world.record(lately, flag=True, flag_date=at(30))
+    world.held(lately)  # agrees, and a newer one may have been recorded late
+    world.record(unticked, flag_date=at(30))
+    world.held(unticked)  # left as somebody left it, until a newer one comes
+    asked = [contact_id(2), contact_id(3), lately, unticked, lead_id(4)]
+    assert drift.to_ask(compared(world)) == asked
 
 
 def test_counts_are_of_records_and_of_keys_that_lead_nowhere() -> None:
