@@ -17,8 +17,8 @@ ALLOW_CHANGES = "bounce_sync/allow_changes"
 ALLOW_DOMAINS = "bounce_sync/allow_domains"
 ALLOW_MISMATCH = "bounce_sync/allow_mismatch"
 
-_YES = ("true", "yes", "on", "1")
-"""What people write into a tag to say yes."""
+_NO = ("", "false", "no", "off", "0")
+"""What people write into a tag to say no; anything else, a reason say, is a yes."""
 
 
 def allowed_domains(tags: Mapping[str, str]) -> frozenset[str]:
@@ -82,4 +82,4 @@ class Rule:
 
     def _is_released(self, tags: Mapping[str, str]) -> bool:
         """Whether the tag says yes: a guard that somebody wrote `false` for still holds."""
-        return self.release is not None and tags.get(self.release, "").strip().lower() in _YES
+        return self.release is not None and tags.get(self.release, "").strip().lower() not in _NO
