@@ -11,7 +11,12 @@ import sys
 import click
 
 from bounce_sync.commands import output
-from bounce_sync.commands.runner import prepare_home, sandbox_environment
+from bounce_sync.commands.runner import (
+    dagster_instance,
+    end_dead_runs,
+    prepare_home,
+    sandbox_environment,
+)
 from bounce_sync.sandbox import embedded
 from bounce_sync.settings import Settings
 
@@ -31,6 +36,10 @@ def dev(port: int, host: str) -> None:
             address = stack.enter_context(embedded.serve_own(settings.sandbox_folder))
             units = embedded.business_units(settings.sandbox_folder)
             environment |= sandbox_environment(address, units)
+        if "DAGSTER_HOME" not in environment:
+            with dagster_instance(settings.dagster_home) as instance:
+                if dead := end_dead_runs(instance):
+                    output.progress(f"{dead} run(s) had ended with Dagster; they count as failed.")
         home = environment.setdefault("DAGSTER_HOME", str(settings.dagster_home))
         prepare_home(settings.dagster_home)
         output.progress(f"Dagster UI: http://{host}:{port} (state in {home})")

@@ -10,6 +10,9 @@ import sys
 import time
 from pathlib import Path
 
+import dagster as dg
+
+from bounce_sync.commands.runner import end_dead_runs
 from bounce_sync.ledger import Ledger
 from bounce_sync_tests.installation import installed
 from bounce_sync_tests.tenant import Tenant, last_day
@@ -44,8 +47,12 @@ def test_the_next_run_goes_on_at_once_and_ends_right(tmp_path: Path) -> None:
         patience = time.monotonic() + PATIENCE
         while installation.writes() == 0 and time.monotonic() < patience:
             assert process.poll() is None
+        instance = installation.runner.instance
+        assert end_dead_runs(instance) == 0
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        assert end_dead_runs(instance) == 1
+        assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.FAILURE]
         assert 0 < sum(flag for flag, _ in installation.flags().values()) <= PEOPLE
 
         outcome = installation.run(DAY)
