@@ -320,8 +320,9 @@ def _same(there: Field, wanted: Field) -> bool:
 
 
 def _holds(there: Field, wanted: Field) -> bool:
-    """Text needs the room; a text may stand in a Date, which SFMC reads."""
-    room = there.kind != "Text" or (there.length or 0) >= (wanted.length or 0)
+    """Text needs the room, and one without a length has it; a text may stand in a Date, which SFMC
+    reads."""
+    room = there.kind != "Text" or not there.length or there.length >= (wanted.length or 0)
     return room and there.is_key == wanted.is_key
 
 

@@ -256,6 +256,16 @@ def test_whoever_is_asked_to_stop_waits_for_nothing_and_starts_nothing(tenant: T
         assert crm(tenant, "Contact", CONTACT)[0] == 0
 
 
+def test_a_text_without_a_length_holds_any(tenant: Tenant) -> None:
+    records(tenant)
+    tenant.store.execute(
+        "UPDATE data_extension_field SET max_length = NULL WHERE is_primary_key = 0"
+    )
+    with tenant.served() as address, delivery(address) as sender:
+        sender.send(rounds(changes({"subscriber_key": "k"}), staging("k"), "run-1")[0])
+    assert crm(tenant, "Contact", CONTACT)[0] == 1
+
+
 def test_a_data_extension_without_a_column_is_refused(tenant: Tenant) -> None:
     tenant.store.execute("DELETE FROM data_extension_field WHERE name = 'LeadId'")
     with (
