@@ -82,7 +82,8 @@ def test_the_extract_carries_the_address_that_bounced(
             '550 "no",\nnever', None, "old@mail.example", 100,
         ),
     ]  # fmt: skip
-    assert len(bounces(folder)) == 1
+    assert len(bounces(folder, say=tenant.said.append)) == 1
+    assert tenant.said == ["1 row(s) left, of units that SFMC_BUSINESS_UNITS doesn't list."]
     assert len(bounces(folder, *ALL_UNITS)) == 2
 
 

@@ -114,7 +114,7 @@ class FilesSource:
         Raises `FileMissing` where no file covers the window, which isn't an empty day.
         """
         kind, chosen, is_known_whole = self._covering(window)
-        tables, seen = [], set()
+        tables, seen, foreign = [], set(), 0
         for file in chosen:
             content = self._folder.content(file)
             digest = hashlib.sha256(content).digest()
@@ -127,16 +127,20 @@ class FilesSource:
                 if len(table):
                     span = pc.min_max(table["event_at"]).as_py()
                     first, last = min(first, span["min"]), max(last, span["max"])
-                tables.append(self._ours(_within(table, window)))
+                found = _within(table, window)
+                tables.append(self._ours(found))
+                foreign += len(found) - len(tables[-1])
             is_known_whole |= first < window.start and window.end <= last
-        found = rows.finish_bounces(tables)
-        if found.empty and not is_known_whole:
+        if foreign:
+            self._say(f"{foreign} row(s) left, of units that SFMC_BUSINESS_UNITS doesn't list.")
+        frame = rows.finish_bounces(tables)
+        if frame.empty and not is_known_whole:
             raise FileMissing(
                 replace(self._folder.place, window=window),
                 f"No file of {kind} has the day in its name, and those without a day hold no "
                 "bounce of it and are too much younger to say that there was none",
             )
-        return found
+        return frame
 
     def bounces_of(self, keys: Sequence[str]) -> pd.DataFrame:
         """By SOAP, where the format has statuses asked there; see `Source.bounces_of`."""
