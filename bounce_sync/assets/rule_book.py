@@ -149,7 +149,7 @@ RULES: tuple[Rule, ...] = (
             "volume_is_usual",
             _volume,
             "The number of rows is like that of the days before; zero rows is a finding.",
-            "Compare with SFMC's tracking of that day; if it shows more, materialise it again.",
+            "Compare with SFMC's tracking of that day; if it shows more, run the day again.",
             blocking=False,
             severity=_WARN,
         )
@@ -181,7 +181,7 @@ RULES: tuple[Rule, ...] = (
         "evidence_is_complete",
         _evidence,
         "Every day of the evidence window was fetched; a missing day could hide a bounce.",
-        "Backfill raw_bounces for the days named here, then materialise this asset again.",
+        "Backfill raw_bounces for the days named here, then run this day again.",
         blocking=False,
         severity=_WARN,
     ),
