@@ -107,7 +107,9 @@ def _not_asked(found: RunReport) -> str | None:
 
 def _tell(written: RunReport) -> None:
     told = ", ".join(f"{written.number(UPDATES, each):,} {each}" for each in OUTCOMES)
-    output.RESULTS.print(f"{told}. To take this back: bounce-sync undo {written.run_id}")
+    output.RESULTS.print(
+        f"{told}. To take this back: bounce-sync undo {written.run_id}", soft_wrap=True
+    )
 
 
 def _line(

@@ -135,5 +135,6 @@ def _tell(undone: Undone, line: dict[str, Any]) -> None:
         return
     output.RESULTS.print(
         f"{line[WRITTEN]:,} put back, {line[REJECTED]:,} rejected, {line[UNKNOWN]:,} unknown. "
-        f"To take this back: bounce-sync undo {undone.run_id}"
+        f"To take this back: bounce-sync undo {undone.run_id}",
+        soft_wrap=True,
     )

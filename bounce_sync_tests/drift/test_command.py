@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,13 @@ def test_without_a_terminal_it_mends_only_after_a_yes(here: Installation) -> Non
     assert drift("--mend").exit_code == 2
     assert here.writes() == 0
     contact, lead = here.flags()
-    mended = line("--mend", "--yes")
-    assert (mended["set"], mended["written"]) == (1, 1)
+    mended = drift("--mend", "--yes").stdout
+    assert "1 written" in mended
     assert here.flags() == {contact: (True, crm_time(LONG_AGO, "12:00:00")), lead: (False, None)}
-    undone = CliRunner().invoke(cli, ["undo", mended["run_id"], "--yes"])
+    (take_back,) = re.findall(r"bounce-sync (undo \S+)$", mended, re.MULTILINE)
+    undone = CliRunner().invoke(cli, [*take_back.split(), "--yes"])
     assert undone.exit_code == 0, undone.output
+    assert re.search(r"bounce-sync undo \S+$", undone.stdout, re.MULTILINE)
     assert here.flags() == {contact: (False, None), lead: (False, None)}
 
 
