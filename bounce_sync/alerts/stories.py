@@ -110,9 +110,9 @@ def _errors(steps: list[Any], runs: list[Any], secrets: Collection[str]) -> Mapp
         }
     if not runs:
         return {}
-    error = runs[-1].job_failure_data.error
-    if error:
-        return {"": tellable(_said(error), secrets)}
+    reported = runs[-1].event_specific_data  # none where the run's process just vanished
+    if reported is not None and reported.error:
+        return {"": tellable(_said(reported.error), secrets)}
     return {"": masked(runs[-1].message or "", secrets)}
 
 

@@ -134,6 +134,16 @@ def test_a_canceled_run_is_told_of_and_nobody_is_told_twice(
             assert title == "bounce_sync (live): undo_run was canceled"
 
 
+def test_a_run_whose_process_vanished_is_told_of(installation: Installation, hook: WebHook) -> None:
+    instance = installation.runner.instance
+    run = instance.create_run_for_job(defs.resolve_job_def("undo_run"), run_config=UNDO)
+    instance.report_run_failed(run)  # as Dagster's monitoring does, of a worker that is gone
+    tell(instance, _stored(instance, run.run_id), AlertSettings.load())
+    ((title, body),) = hook.inbox.messages
+    assert title == "bounce_sync (live): undo_run failed"
+    assert "marked as failed from outside" in body
+
+
 def _tick(instance: dg.DagsterInstance, cursor: str | None) -> str | None:
     """Asks the sensor of canceled runs as the daemon does; returns its new cursor."""
     (sensor,) = (each for each in defs.sensors or () if each.name == "alerts_on_canceled")
