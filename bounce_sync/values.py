@@ -98,9 +98,10 @@ def day(text: str) -> date:
         raise ValueError("not a day like 2026-01-01") from None
 
 
-def api_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", text):
-        raise ValueError("not the API name of a field, as Hard_Bounce__c is")
+def custom_field(text: str) -> str:
+    """Never a standard field: those mean something else already (HasOptedOutOfEmail, DoNotCall)."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*__[Cc]", text):
+        raise ValueError("not the API name of a custom field, as Hard_Bounce__c is")
     return text
 
 

@@ -223,9 +223,10 @@ def test_journeys_that_would_never_write_a_person_account_are_refused() -> None:
 @pytest.mark.parametrize(
     ("flag", "said"),
     [
-        ("Hard Bounce", "SALESFORCE_FLAG_FIELD: not the API name of a field"),
-        ("Contact.Hard_Bounce__c", "SALESFORCE_FLAG_FIELD: not the API name of a field"),
-        ("<Bounce__c", "SALESFORCE_FLAG_FIELD: not the API name of a field"),
+        ("Hard Bounce", "SALESFORCE_FLAG_FIELD: not the API name of a custom field"),
+        ("Contact.Hard_Bounce__c", "SALESFORCE_FLAG_FIELD: not the API name of a custom field"),
+        ("HasOptedOutOfEmail", "SALESFORCE_FLAG_FIELD: not the API name of a custom field"),
+        ("<Bounce__c", "SALESFORCE_FLAG_FIELD: not the API name of a custom field"),
         ("hard_bounce_date__c", "SALESFORCE_FLAG_FIELD and SALESFORCE_DATE_FIELD: the same field"),
     ],
 )
