@@ -312,7 +312,9 @@ class FieldsMissing(SalesforceError):
         super().__init__(
             "describe of the objects",
             "; ".join(problems) + ".",
-            "Create them or grant them to the integration user (`bounce-sync setup`).",
+            "`bounce-sync setup` makes what is missing and grants it to the integration user; for "
+            "a field of another type name another one in SALESFORCE_FLAG_FIELD or "
+            "SALESFORCE_DATE_FIELD.",
         )
 
 

@@ -249,6 +249,7 @@ def test_a_field_that_cant_serve(patient: Patient, change: str, line: str, said:
     assert report.level(line) == "fail"
     assert said in report.said(line)
     assert "setup" in report.said(line)
+    assert ("SALESFORCE_FLAG_FIELD" in report.said(line)) is (line == "crm_fields")
 
 
 def test_an_object_that_may_not_be_edited(patient: Patient) -> None:

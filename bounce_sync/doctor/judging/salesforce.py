@@ -15,7 +15,10 @@ from bounce_sync.tables import ACCOUNT
 FEW_CALLS, TOO_FEW_CALLS = 1_000, 50
 """Calls of a run: 1,000 read or write a million records by Bulk; 50 hardly read a day."""
 
-SETUP = "`bounce-sync setup` makes them and grants them to the integration user."
+SETUP = (
+    "`bounce-sync setup` makes what is missing and grants it to the integration user. It changes "
+    "no field of another type: name another one in SALESFORCE_FLAG_FIELD or SALESFORCE_DATE_FIELD."
+)
 
 
 def api(used: int, limit: int, share: float) -> Judgement:
