@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -25,11 +26,18 @@ GRACE = 20.0
 
 
 @click.command(epilog="Example: bounce-sync dev --port 3001")
-@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
+@click.option(
+    "--port",
+    default=3000,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="Port of the Dagster UI.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address it listens on.")
 def dev(port: int, host: str) -> None:
     """Serve the sandbox (unless the target is live) and open the Dagster UI."""
     settings = Settings.load()
+    _try_port(host, port)
     with contextlib.ExitStack() as stack:
         environment = dict(os.environ)
         if settings.embedded:
@@ -44,6 +52,19 @@ def dev(port: int, host: str) -> None:
         prepare_home(settings.dagster_home)
         output.progress(f"Dagster UI: http://{host}:{port} (state in {home})")
         sys.exit(_serve(port, host, environment))
+
+
+def _try_port(host: str, port: int) -> None:
+    """Dagster goes on without its UI where it can't listen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        why = str(error.strerror).partition(" (")[0]
+        raise click.ClickException(
+            f"The Dagster UI can't listen on {host}, port {port} ({why}). Choose another with "
+            "--port or --host."
+        ) from None
 
 
 def _serve(port: int, host: str, environment: dict[str, str]) -> int:
