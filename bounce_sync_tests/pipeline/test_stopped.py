@@ -51,10 +51,12 @@ def test_what_is_in_flight_is_settled_and_the_next_run_goes_on(tmp_path: Path) -
         line, said = process.communicate()
         assert process.returncode == 1, said
         assert "stop" in said.lower()
-        assert json.loads(line)["stopped"] is None
+        told = json.loads(line)
+        assert told["stopped"] is None
         assert Ledger(installation.runner.settings.ledger).open_intents().empty
         flagged = sum(flag for flag, _ in installation.flags().values())
         assert 0 < flagged < PEOPLE
+        assert (told["written"], told["rejected"], told["unknown"]) == (flagged, 0, 0)
 
         goes_on = installation.run(DAY, tags={ALLOW_CHANGES: "true"})
         assert goes_on.line()["written"] == PEOPLE - flagged
