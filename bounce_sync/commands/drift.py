@@ -57,8 +57,8 @@ def drift(
             )
     if as_json:
         click.echo(json.dumps(_line(runner, found, written, time.monotonic() - started)))
-    elif written is not None and written.success:
-        _tell(written)
+    elif written is not None:
+        _tell(written, runner.attempts(written, UPDATES))
     wrong = written if written is not None and not written.success else found
     if wrong.blocked_by:
         output.ERRORS.print(
@@ -105,8 +105,10 @@ def _not_asked(found: RunReport) -> str | None:
     return found.materialised.get(DRIFT, {}).get("not asked")
 
 
-def _tell(written: RunReport) -> None:
-    told = ", ".join(f"{written.number(UPDATES, each):,} {each}" for each in OUTCOMES)
+def _tell(written: RunReport, attempts: dict[str, int]) -> None:
+    if not written.success and not attempts:
+        return
+    told = ", ".join(f"{attempts.get(each, 0):,} {each}" for each in OUTCOMES)
     output.RESULTS.print(
         f"{told}. To take this back: bounce-sync undo {written.run_id}", soft_wrap=True
     )
@@ -116,6 +118,7 @@ def _line(
     runner: Runner, found: RunReport, written: RunReport | None, seconds: float
 ) -> dict[str, Any]:
     last = written or found
+    attempts = runner.attempts(written, UPDATES) if written is not None else {}
     return {
         "target": runner.settings.target,
         "run_id": last.run_id,
@@ -125,6 +128,6 @@ def _line(
         },
         "not_asked": _not_asked(found),
         **{each: found.number(DRIFT, f"to {each}") for each in (SET, REFRESH, CLEAR)},
-        **{each: last.number(UPDATES, each) for each in OUTCOMES},
+        **{each: attempts.get(each, 0) for each in OUTCOMES},
         "seconds": round(seconds, 1),
     }

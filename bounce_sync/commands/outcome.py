@@ -23,7 +23,7 @@ class Outcome:
     fetched: list[RunReport] = field(default_factory=list)
     missing_days: list[str] = field(default_factory=list)
     attempts: dict[str, int] = field(default_factory=dict)
-    """Of a run that failed while it wrote, what became of what it had sent: outcome → count."""
+    """What became of what was sent to the CRM: outcome → count."""
     caught_up: int | None = None
     """Bounces of all days of a catch-up."""
     seconds: float = 0.0
@@ -60,7 +60,7 @@ class Outcome:
             **plan,
             "unmatched": report.number("crm_flag_changes", "unmatched"),
             "quarantined": report.number("crm_flag_changes", "quarantined"),
-            **{name: self.attempts.get(name, 0) + report.number(WRITER, name) for name in OUTCOMES},
+            **{name: self.attempts.get(name, 0) for name in OUTCOMES},
             "missing_days": self.missing_days,
             "api_calls": {"sfmc": self.calls("sfmc"), "salesforce": self.calls("salesforce")},
             "seconds": round(self.seconds, 1),

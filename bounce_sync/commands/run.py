@@ -99,25 +99,9 @@ def daily(
         say(f"{'Planning' if dry_run else 'Running'} {partition}")
         outcome.report = runner.materialise(partition, assets, tags=tags, policy=policy.stored())
         outcome.error = outcome.report.error
-        outcome.attempts = _attempts_of_a_failed(runner, outcome)
+        outcome.attempts = runner.attempts(outcome.report, WRITER)
     outcome.seconds = time.monotonic() - started
     return outcome
-
-
-def _attempts_of_a_failed(runner: Runner, outcome: Outcome) -> dict[str, int]:
-    """What a run had sent when its writer failed; a failed asset leaves no numbers of its own."""
-    report = outcome.report
-    if report is None or report.success or WRITER in report.materialised:
-        return {}
-    if "crm_flag_changes" not in report.materialised:
-        return {}  # nor is there a ledger, perhaps
-    from bounce_sync.ledger import Ledger, LedgerError
-
-    try:
-        sent = Ledger(runner.settings.ledger).updates(report.run_id, outcome.partition)
-    except LedgerError:
-        return {}  # the run's error tells
-    return {str(name): int(count) for name, count in sent["outcome"].value_counts().items()}
 
 
 def _forgotten(runner: Runner, days: list[str]) -> list[str]:

@@ -25,6 +25,7 @@ from bounce_sync.rules import server_time
 from bounce_sync.sandbox import embedded
 from bounce_sync.settings import AlertSettings, Settings
 from bounce_sync.storage import Lake
+from bounce_sync.tables import OUTCOMES
 
 DAGSTER_YAML = """\
 # Made by bounce-sync: no telemetry, no newsletter dialog; runs whose process died are noticed,
@@ -122,6 +123,23 @@ class Runner:
             )
         self._tell(result.run_id)
         return _report(result)
+
+    def attempts(self, report: RunReport, writer: str) -> dict[str, int]:
+        """What became of what a run sent to the CRM: outcome → count.
+
+        Where the writing asset failed it left no numbers, but the ledger knows what it had sent.
+        """
+        if writer in report.materialised or report.success:
+            return {name: report.number(writer, name) for name in OUTCOMES}
+        from bounce_sync import ledger
+
+        try:
+            if ledger.look(self.settings.ledger).revision is None:
+                return {}
+            sent = ledger.Ledger(self.settings.ledger).updates(report.run_id)
+        except ledger.LedgerError:
+            return {}  # the run's own error tells
+        return {str(name): int(count) for name, count in sent["outcome"].value_counts().items()}
 
     def _tell(self, run_id: str) -> None:
         """Sends what the sensors send: they see no run that happens outside of Dagster's own

@@ -116,3 +116,25 @@ def test_a_guard_stops_a_mend_and_not_the_report(tmp_path: Path) -> None:
         assert line("--mend", "--yes")["stopped"] == "addresses_agree"
         assert line("--mend", "--yes", "--allow-mismatch")["stopped"] is None
         assert here.writes() == 0
+
+
+def test_a_mend_that_failed_half_way_counts_what_it_wrote(tmp_path: Path) -> None:
+    """One record is locked; when it is tried again, the day's calls are used up."""
+    tenant = Tenant()
+    for _ in range(3):
+        tenant.bounce(tenant.subscriber(tenant.contact(), "Held"), LONG_AGO)
+    to_records = {"service": "salesforce", "path": "*/composite/sobjects*"}
+    entries = [
+        {**to_records, "kind": "lock_rows", "times": 1},
+        {**to_records, "kind": "daily_limit"},
+    ]
+    faults = tmp_path / "faults.json"
+    faults.write_text(json.dumps({"faults": entries}))
+    with installed(tenant, tmp_path, faults=faults) as here:
+        ended = drift("--json", "--mend", "--yes")
+        assert ended.exit_code == 1
+        assert "REQUEST_LIMIT_EXCEEDED" in ended.stderr
+        told = json.loads(ended.stdout.splitlines()[-1])
+        flagged = sum(flag for flag, _ in here.flags().values())
+        assert flagged == told["written"] == 2
+        assert told["written"] + told["rejected"] + told["unknown"] + told["pending"] == 3
