@@ -29,7 +29,7 @@ from bounce_sync.sandbox.command import sandbox
 def cli() -> None:
     """Salesforce CRM tells the truth about who can still be reached by e-mail.
 
-    Start with: bounce-sync demo
+    Example, to start with: bounce-sync demo
     """
 
 

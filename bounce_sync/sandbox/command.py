@@ -46,7 +46,7 @@ def _explained(command: Command) -> Command:
     return wrapped  # type: ignore[return-value]  # the same signature, by wraps
 
 
-@click.group()
+@click.group(epilog="Example: bounce-sync sandbox create --dir tenant")
 def sandbox() -> None:
     """A local SFMC and CRM behind real HTTP, to rehearse and test against."""
 
