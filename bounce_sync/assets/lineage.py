@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from bounce_sync.tables import TABLES
+
 _CRM = ("salesforce/Contact", "salesforce/Lead")
 
 
@@ -122,17 +124,8 @@ LINEAGE: dict[str, dict[str, Sequence[tuple[str, str]]]] = {
     **{
         updates: {
             name: [(plan, name)]
-            for name in (
-                "subscriber_key",
-                "object",
-                "record_id",
-                "action",
-                "reason",
-                "flag_before",
-                "flag_after",
-                "date_before",
-                "date_after",
-            )
+            for name in TABLES[updates].to_schema().columns
+            if name in TABLES[plan].to_schema().columns
         }
         for updates, plan in (
             ("crm_flag_updates", "crm_flag_changes"),

@@ -12,12 +12,8 @@ import sys
 import click
 
 from bounce_sync.commands import output
-from bounce_sync.commands.runner import (
-    dagster_instance,
-    end_dead_runs,
-    prepare_home,
-    sandbox_environment,
-)
+from bounce_sync.commands.dead_runs import end_dead_runs
+from bounce_sync.commands.runner import dagster_instance, prepare_home, sandbox_environment
 from bounce_sync.sandbox import embedded
 from bounce_sync.settings import Settings
 

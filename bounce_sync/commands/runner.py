@@ -17,7 +17,6 @@ from typing import Any
 
 import click
 import dagster as dg
-from dagster import DagsterEventType
 
 from bounce_sync import failures, stopping
 from bounce_sync.environment import LIVE, SettingsError
@@ -40,7 +39,6 @@ run_monitoring:
   max_runtime_seconds: 43200
 """
 
-_ENGINE = DagsterEventType.ENGINE_EVENT
 _CLASS_NAME = re.compile(r"^[\w.]+: ")
 
 
@@ -215,34 +213,6 @@ def dagster_instance(folder: Path) -> Iterator[dg.DagsterInstance]:
     prepare_home(home)
     with _environment({"DAGSTER_HOME": str(home)}), dg.DagsterInstance.get() as instance:
         yield instance
-
-
-def end_dead_runs(instance: dg.DagsterInstance) -> int:
-    """Fails the runs whose process ended together with Dagster's own; returns how many.
-
-    Dagster notices only processes that die under a living code server: the others would stay
-    started, and a backfill would wait for them. For a home that no other machine works in.
-    """
-    dead = 0
-    unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
-    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
-        events = [entry.dagster_event for entry in instance.all_logs(run.run_id, _ENGINE)]
-        told = [event.engine_event_data.metadata.get("pid") for event in events if event]
-        processes = [int(str(pid.value)) for pid in told if pid]
-        if processes and not any(map(_lives, processes)):
-            instance.report_run_failed(run, "Its process ended with Dagster. Launch it again.")
-            dead += 1
-    return dead
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        pass
-    return True
 
 
 def last_finished_day() -> date:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from bounce_sync.commands.runner import end_dead_runs
+from bounce_sync.commands.dead_runs import end_dead_runs
 from bounce_sync.ledger import Ledger
 from bounce_sync_tests.installation import installed
 from bounce_sync_tests.tenant import Tenant, last_day
